@@ -1,0 +1,1 @@
+//! Channel maps: any layout to mono or stereo.

@@ -1,0 +1,1 @@
+//! Encoded files to [`Audio`](super::Audio), a packet at a time.

@@ -1,0 +1,1 @@
+//! Inner loops in twin form: portable and SIMD128, chosen in one place.

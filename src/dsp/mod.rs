@@ -1,0 +1,9 @@
+//! Signal building blocks that more than one room needs. Nothing here knows what it is used for.
+
+pub mod biquad;
+pub mod kernel;
+pub mod mel;
+pub mod running;
+pub mod spectral_flux;
+pub mod stft;
+pub mod window;

@@ -1,0 +1,1 @@
+//! Running maximum and median.

@@ -1,0 +1,1 @@
+//! Logarithmic band energies and their positive change from frame to frame.

@@ -1,0 +1,1 @@
+//! Short-time Fourier transform with exact inverse.

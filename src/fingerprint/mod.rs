@@ -1,0 +1,1 @@
+//! Fingerprints and the catalogue that finds them again.

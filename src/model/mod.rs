@@ -1,0 +1,1 @@
+//! Models: manifest, integrity, and (feature `neural`) the network runtime.

@@ -1,0 +1,1 @@
+//! Stems from a stereo mix.

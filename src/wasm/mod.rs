@@ -1,0 +1,1 @@
+//! The border to JavaScript: thin, no arithmetic, one file per capability.
