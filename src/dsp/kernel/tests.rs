@@ -1,0 +1,113 @@
+//! One list for both twins: the portable ones against f64 arithmetic written out here, the SIMD128 ones against the portable to the bit.
+
+use realfft::num_complex::Complex;
+
+/// Values of every magnitude that audio has, from a multiplicative hash.
+fn noise(seed: u32, length: usize) -> Vec<f32> {
+    (0..length as u32)
+        .map(|n| {
+            let hash = (n.wrapping_add(seed)).wrapping_mul(2_654_435_761);
+            (hash as f32 / 2_147_483_648.0 - 1.0) * 10f32.powi((hash >> 7) as i32 % 4)
+        })
+        .collect()
+}
+
+fn spectrum(seed: u32, length: usize) -> Vec<Complex<f32>> {
+    noise(seed, length).iter().zip(noise(seed + 9000, length)).map(|(re, im)| Complex { re: *re, im }).collect()
+}
+
+/// Runs every kernel of the module on the same input and collects what it wrote, by name.
+macro_rules! outputs {
+    ($twin:ident, $length:expr) => {{
+        use super::$twin as twin;
+        let length = $length;
+        let [a, b, c, d] = [1, 2, 3, 4].map(|seed| noise(seed * 100_000, length));
+        let mut all: Vec<(&str, Vec<f32>)> = Vec::new();
+        let mut out = a.clone();
+        twin::multiply(&mut out, &b);
+        all.push(("multiply", out));
+        let mut out = a.clone();
+        twin::scale(&mut out, 0.3);
+        all.push(("scale", out));
+        let mut out = a.clone();
+        twin::add_product(&mut out, &b, &c);
+        all.push(("add_product", out));
+        let mut out = a.clone();
+        twin::subtract(&mut out, &b);
+        all.push(("subtract", out));
+        let mut out = a.clone();
+        twin::crossfade(&mut out, &b, &c);
+        all.push(("crossfade", out));
+        let mut out = vec![0.0; length];
+        twin::power(&spectrum(7, length), &mut out);
+        all.push(("power", out));
+        let (mut re, mut im) = (vec![0.0; length], vec![0.0; length]);
+        twin::split_complex(&spectrum(7, length), &mut re, &mut im);
+        all.extend([("split_complex real", re), ("split_complex imaginary", im)]);
+        let mut joined = vec![Complex::default(); length];
+        twin::join_complex(&a, &b, &mut joined);
+        all.push(("join_complex", joined.iter().flat_map(|value| [value.re, value.im]).collect()));
+        let (mut re, mut im) = (a.clone(), b.clone());
+        twin::complex_multiply(&mut re, &mut im, &c, &d);
+        all.extend([("complex_multiply real", re), ("complex_multiply imaginary", im)]);
+        let mut out = vec![0.5; length];
+        twin::add_power(&mut out, &a, &b, 1e-8);
+        all.push(("add_power", out.clone()));
+        let (mut re, mut im) = (a.clone(), b.clone());
+        twin::add_share(&mut re, &mut im, &c, &d, &out, 1e-8);
+        all.extend([("add_share real", re), ("add_share imaginary", im)]);
+        all
+    }};
+}
+
+/// What the kernels should give, in f64, in the order of `outputs!`.
+fn expected(length: usize) -> Vec<Vec<f64>> {
+    let [a, b, c, d] = [1, 2, 3, 4].map(|seed| noise(seed * 100_000, length).iter().map(|v| f64::from(*v)).collect::<Vec<_>>());
+    let of = |f: &dyn Fn(usize) -> f64| (0..length).map(f).collect::<Vec<f64>>();
+    let s = spectrum(7, length);
+    let floor = f64::from(1e-8f32);
+    let total = of(&|n| 0.5 + a[n] * a[n] + b[n] * b[n] + floor);
+    let share = |n: usize| (a[n] * a[n] + b[n] * b[n] + floor) / total[n];
+    vec![
+        of(&|n| a[n] * b[n]),
+        of(&|n| a[n] * f64::from(0.3f32)),
+        of(&|n| a[n] + b[n] * c[n]),
+        of(&|n| a[n] - b[n]),
+        of(&|n| b[n] + c[n] * (a[n] - b[n])),
+        of(&|n| f64::from(s[n].re).powi(2) + f64::from(s[n].im).powi(2)),
+        of(&|n| f64::from(s[n].re)),
+        of(&|n| f64::from(s[n].im)),
+        (0..length).flat_map(|n| [a[n], b[n]]).collect(),
+        of(&|n| a[n] * c[n] - b[n] * d[n]),
+        of(&|n| a[n] * d[n] + b[n] * c[n]),
+        total.clone(),
+        of(&|n| a[n] + share(n) * c[n]),
+        of(&|n| b[n] + share(n) * d[n]),
+    ]
+}
+
+const LENGTHS: [usize; 8] = [0, 1, 3, 4, 5, 7, 8, 2049];
+
+#[test]
+fn the_portable_kernels_agree_with_arithmetic_in_double_precision() {
+    for length in LENGTHS {
+        for ((name, found), wanted) in outputs!(scalar, length).iter().zip(expected(length)) {
+            assert_eq!(found.len(), wanted.len(), "{name}");
+            for (n, (found, wanted)) in found.iter().zip(wanted).enumerate() {
+                // Operands reach 1000, products 1e6, and up to four roundings of 2^-24 relative to the largest term add up.
+                assert!((f64::from(*found) - wanted).abs() <= 2e6 * 4.0 / f64::from(1u32 << 24), "{name}[{n}] {found} {wanted}");
+            }
+        }
+    }
+}
+
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+#[wasm_bindgen_test::wasm_bindgen_test]
+fn the_simd128_kernels_give_the_bits_of_the_portable_ones() {
+    for length in LENGTHS {
+        for ((name, portable), (_, simd)) in outputs!(scalar, length).iter().zip(outputs!(simd128, length)) {
+            let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(portable), bits(&simd), "{name}, {length} values");
+        }
+    }
+}
