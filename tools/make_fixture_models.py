@@ -1,0 +1,173 @@
+"""Writes the small networks that the tests run in place of trained ones, with their manifest.
+
+    python -m tools.make_fixture_models tests/data/models
+
+One right network per contract, whose stems are known in closed form (a quarter and three quarters of the mix), and wrong ones,
+each broken in one way. The files are a function of this script alone: same bytes on every run.
+"""
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+BINS = 2049
+STEMS = ["vocals", "instrumental"]
+SHARES = (0.25, 0.75)
+"""What each stem keeps of the mix."""
+TONE_LIMIT = 20.0
+"""Spectral value that unit noise (about 1) does not reach and a steady tone of the same power (about 37) does."""
+
+
+def scalar(value: float, name: str) -> onnx.TensorProto:
+    return numpy_helper.from_array(np.asarray([value], np.float32), name)
+
+
+def real_mask(value: float, name: str) -> onnx.TensorProto:
+    """[1,4,1,1]: the complex number `value` for left and right."""
+    return numpy_helper.from_array(np.asarray([value, 0, value, 0], np.float32).reshape(1, 4, 1, 1), name)
+
+
+def model(nodes, inputs, outputs, constants, opset: int = 17) -> onnx.ModelProto:
+    def tensors(shapes):
+        return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+
+    graph = helper.make_graph(nodes, "fixture", tensors(inputs), tensors(outputs), constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8, producer_name="otolith")
+
+
+def constant_masks(opset: int = 17, bins: int = BINS, stems: int = 2) -> onnx.ModelProto:
+    """Masks that do not look at the input's values; `features` is the input times zero, so the graph can be cut there."""
+    nodes = [helper.make_node("Mul", ["spectrum", "zero"], ["features"])]
+    constants = [scalar(0.0, "zero")]
+    parts = []
+    for stem in range(stems):
+        constants.append(real_mask(SHARES[stem], f"share_{stem}"))
+        nodes.append(helper.make_node("Add", ["features", f"share_{stem}"], [f"mask_{stem}"]))
+        parts.append(f"mask_{stem}")
+    nodes.append(helper.make_node("Concat", parts, ["masks"], axis=1))
+    return model(nodes, {"spectrum": [1, 4, "frames", bins]}, {"masks": [1, 4 * stems, "frames", bins]}, constants, opset)
+
+
+def scaled_copies(contract_input: list, contract_output: list, axis: int, new_axis: bool) -> onnx.ModelProto:
+    """The input times each share, joined along `axis`."""
+    nodes, constants, parts = [], [], []
+    for stem, share in enumerate(SHARES):
+        constants.append(scalar(share, f"share_{stem}"))
+        nodes.append(helper.make_node("Mul", ["mix", f"share_{stem}"], [f"scaled_{stem}"]))
+        parts.append(f"scaled_{stem}")
+    if new_axis:
+        constants.append(numpy_helper.from_array(np.asarray([1, 1, 2, -1], np.int64), "stem_shape"))
+        for stem, part in enumerate(parts):
+            nodes.append(helper.make_node("Reshape", [part, "stem_shape"], [f"stem_{stem}"]))
+        parts = [f"stem_{stem}" for stem in range(len(parts))]
+    nodes.append(helper.make_node("Concat", parts, ["stems"], axis=axis))
+    return model(nodes, {"mix": contract_input}, {"stems": contract_output}, constants)
+
+
+def mdx_quarter() -> onnx.ModelProto:
+    nodes = [helper.make_node("Mul", ["mix", "share"], ["target"])]
+    shape = [1, 4, 3072, 256]
+    return model(nodes, {"mix": shape}, {"target": shape}, [scalar(SHARES[0], "share")])
+
+
+def infinite_masks() -> onnx.ModelProto:
+    """Divides by zero whatever the input is."""
+    nodes = [
+        helper.make_node("Mul", ["spectrum", "zero"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "one"], ["ones"]),
+        helper.make_node("Div", ["ones", "zero"], ["endless"]),
+        helper.make_node("Concat", ["endless", "endless"], ["masks"], axis=1),
+    ]
+    shapes = {"spectrum": [1, 4, "frames", BINS]}, {"masks": [1, 8, "frames", BINS]}
+    return model(nodes, *shapes, [scalar(0.0, "zero"), scalar(1.0, "one")])
+
+
+def masks_broken_by_tones() -> onnx.ModelProto:
+    """Constant masks, except NaN where a spectral value exceeds `TONE_LIMIT`: passes a trial on noise, fails on a tone."""
+    nodes = [
+        helper.make_node("Sub", ["limit", "spectrum"], ["room"]),
+        helper.make_node("Sqrt", ["room"], ["root"]),
+        helper.make_node("Mul", ["root", "zero"], ["features"]),
+        helper.make_node("Add", ["features", "share_0"], ["mask_0"]),
+        helper.make_node("Add", ["features", "share_1"], ["mask_1"]),
+        helper.make_node("Concat", ["mask_0", "mask_1"], ["masks"], axis=1),
+    ]
+    constants = [scalar(TONE_LIMIT, "limit"), scalar(0.0, "zero")]
+    constants += [real_mask(share, f"share_{stem}") for stem, share in enumerate(SHARES)]
+    return model(nodes, {"spectrum": [1, 4, "frames", BINS]}, {"masks": [1, 8, "frames", BINS]}, constants)
+
+
+def two_outputs() -> onnx.ModelProto:
+    nodes = [
+        helper.make_node("Concat", ["spectrum", "spectrum"], ["masks"], axis=1),
+        helper.make_node("Mul", ["masks", "half"], ["more"]),
+    ]
+    shape = [1, 8, "frames", BINS]
+    return model(nodes, {"spectrum": [1, 4, "frames", BINS]}, {"masks": shape, "more": shape}, [scalar(0.5, "half")])
+
+
+def three_axes() -> onnx.ModelProto:
+    """A rank-3 input where the contract wants rank 4."""
+    nodes = [helper.make_node("Concat", ["spectrum", "spectrum"], ["masks"], axis=0)]
+    return model(nodes, {"spectrum": [4, "frames", BINS]}, {"masks": [8, "frames", BINS]}, [])
+
+
+COMPLEX = {"n_fft": 4096, "hop": 1024, "gain": "std", "consistency": "energy"}
+CUT = COMPLEX | {"features": "features"}
+SPECTRA = [1, 4, "frames", BINS], [1, 8, "frames", BINS]
+
+
+def fixtures() -> list[tuple[str, str, dict, onnx.ModelProto]]:
+    """Name, contract, parameters and network of each fixture; the names of wrong ones begin with `wrong-`."""
+    return [
+        ("mask-quarters", "complex-mask", CUT, constant_masks()),
+        ("map-quarters", "complex-map", COMPLEX, scaled_copies(*SPECTRA, axis=1, new_axis=False)),
+        ("waveform-quarters", "waveform", {"samples": None, "gain": "none", "consistency": "residual"},
+         scaled_copies([1, 2, "samples"], [1, 2, 2, "samples"], axis=1, new_axis=True)),
+        ("mdx-quarter", "mdx",
+         {"n_fft": 6144, "hop": 1024, "bins": 3072, "frames": 256, "compensate": 1.0, "gain": "none", "consistency": "residual"},
+         mdx_quarter()),
+        ("wrong-bins", "complex-mask", CUT, constant_masks(bins=1025)),
+        ("wrong-stems", "complex-mask", CUT, constant_masks(stems=1)),
+        ("wrong-rank", "complex-mask", COMPLEX, three_axes()),
+        ("wrong-outputs", "complex-mask", COMPLEX, two_outputs()),
+        ("wrong-opset", "complex-mask", CUT, constant_masks(opset=99)),
+        ("wrong-features", "complex-mask", COMPLEX | {"features": "absent"}, constant_masks()),
+        ("wrong-infinite", "complex-mask", COMPLEX, infinite_masks()),
+        ("wrong-on-tones", "complex-mask", CUT, masks_broken_by_tones()),
+    ]
+
+
+def write(folder: Path) -> dict:
+    """Writes every file and `manifest.json`; gives the manifest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = []
+    for name, contract, parameters, proto in fixtures():
+        model_bytes = proto.SerializeToString(deterministic=True)
+        file = f"{name}-1.0.0.onnx"
+        (folder / file).write_bytes(model_bytes)
+        entries.append({
+            "name": name, "kind": "separator", "model_version": "1.0.0", "file": file, "bytes": len(model_bytes),
+            "sha256": hashlib.sha256(model_bytes).hexdigest(), "opset": proto.opset_import[0].version,
+            "min_package_version": "0.1.0", "licence": "MIT OR Apache-2.0", "contract": contract, "sample_rate": 44100,
+            "stems": STEMS, "residual": STEMS[-1], "parameters": parameters,
+        })
+    manifest = {"schema": 1, "models": entries}
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    return manifest
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("tests/data/models"))
+    for entry in write(parser.parse_args().folder)["models"]:
+        print(f"{entry['file']:28} {entry['bytes']:6} bytes  {entry['contract']}")
+
+
+if __name__ == "__main__":
+    main()
