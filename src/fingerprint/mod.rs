@@ -1,1 +1,3 @@
 //! Fingerprints and the catalogue that finds them again.
+
+pub mod peaks;
