@@ -14,9 +14,10 @@ export const distInputs = [
   "tsconfig.json",
   "pkg-config/tsconfig.dist.json",
   "pkg-config/build-dist.mjs",
+  "pkg-config/generate-model-files.mjs",
 ];
-export const distOutputs = ["index.js", "node.js", "worker.js", "cli.js", "index.d.ts", "core.wasm", "neural.wasm"].map((file) =>
-  join(dist, file),
+export const distOutputs = ["index.js", "node.js", "node-worker.js", "worker.js", "cli.js", "index.d.ts", "core.wasm", "neural.wasm"].map(
+  (file) => join(dist, file),
 );
 
 /** Digest of all that dist/ is made of; the wasm files count by the digests of their own inputs. */
@@ -35,15 +36,13 @@ const browser = {
 };
 const node = { format: "esm", platform: "node", target: "node20", bundle: true, charset: "utf8", legalComments: "none" };
 
-/** The command line uses the package's Node entry as a user would: it stays a file of its own. */
-const nodeEntryStaysOutside = {
-  name: "node-entry-stays-outside",
+/** A sibling entry stays a file of its own: the command line uses the Node entry as a user would, Node's worker the worker script. */
+const staysOutside = (name) => ({
+  name: `${name}-stays-outside`,
   setup(build) {
-    build.onResolve({ filter: /\/node\.js$/ }, (args) =>
-      args.path.startsWith("../node") ? { path: "./node.js", external: true } : undefined,
-    );
+    build.onResolve({ filter: new RegExp(`^\\.\\.?/${name}\\.js$`) }, () => ({ path: `./${name}.js`, external: true }));
   },
-};
+});
 
 /** Bundles the TypeScript, emits its declarations and gathers wasm files and models. */
 export async function buildDist({ verbose }) {
@@ -59,25 +58,16 @@ export async function buildDist({ verbose }) {
     logLevel: "warning",
     define: { PACKAGE_VERSION: JSON.stringify(packageVersion()) },
   };
+  const generator = join(root, "pkg-config/generate-model-files.mjs");
+  await must(process.execPath, [generator], { verbose, log: "model-files" });
+  const bundle = (settings, source, file, plugins = []) =>
+    build({ ...common, ...settings, plugins, entryPoints: [entry(source)], outfile: join(next, file) });
   await Promise.all([
-    build({ ...common, ...browser, entryPoints: [entry("index.ts")], outfile: join(next, "index.js") }),
-    build({
-      ...common,
-      ...browser,
-      platform: "neutral",
-      external: ["node:*"],
-      entryPoints: [entry("worker/worker.ts")],
-      outfile: join(next, "worker.js"),
-    }),
-    build({ ...common, ...node, entryPoints: [entry("node.ts")], outfile: join(next, "node.js") }),
-    build({
-      ...common,
-      ...node,
-      plugins: [nodeEntryStaysOutside],
-      banner: { js: "#!/usr/bin/env node" },
-      entryPoints: [entry("cli/main.ts")],
-      outfile: join(next, "cli.js"),
-    }),
+    bundle(browser, "index.ts", "index.js"),
+    bundle({ ...browser, platform: "neutral" }, "worker/worker.ts", "worker.js"),
+    bundle(node, "node.ts", "node.js"),
+    bundle(node, "worker/node-worker.ts", "node-worker.js", [staysOutside("worker")]),
+    bundle({ ...node, banner: { js: "#!/usr/bin/env node" } }, "cli/main.ts", "cli.js", [staysOutside("node")]),
   ]);
   const tsc = join(root, "node_modules/typescript/bin/tsc");
   await must(process.execPath, [tsc, "-p", "pkg-config/tsconfig.dist.json", "--outDir", next], { verbose, log: "tsc" });
