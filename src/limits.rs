@@ -63,6 +63,15 @@ impl Limits {
     pub fn check_input_bytes(&self, bytes: u64) -> Result<()> {
         check("file size in bytes", "inputBytes", bytes as f64, self.input_bytes)
     }
+
+    /// Checks the packets read so far from a file of `input_bytes`.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] above `packets_per_byte` times the bytes, plus 1000.
+    pub fn check_packets(&self, packets: u64, input_bytes: u64) -> Result<()> {
+        let allowed = self.packets_per_byte * input_bytes as f64 + 1_000.0;
+        check("number of packets", "packetsPerByte", packets as f64, allowed)
+    }
 }
 
 fn check(what: &'static str, name: &'static str, given: f64, allowed: f64) -> Result<()> {

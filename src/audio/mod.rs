@@ -2,7 +2,11 @@
 
 pub mod channels;
 pub mod decode;
+mod edit_list;
+mod planes;
 pub mod resample;
+mod riff;
+mod sniff;
 pub mod wav;
 
 use crate::error::{Error, Result};
@@ -67,6 +71,11 @@ impl Audio {
     pub fn duration(&self) -> f64 {
         self.frames() as f64 / f64::from(self.sample_rate)
     }
+}
+
+/// The big-endian 32-bit number at `at`, if it is there: AIFF and MP4 are made of them.
+fn big_endian_u32(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_be_bytes)
 }
 
 #[cfg(test)]

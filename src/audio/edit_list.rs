@@ -1,0 +1,108 @@
+//! Which part of an MP4 audio track is to be heard.
+//!
+//! An AAC encoder puts 1 024 to 2 112 frames of run-in before the sound and fills the last packet. MP4 says so in two ways: the edit
+//! list of the track (ISO/IEC 14496-12, 8.6.6) and, in Apple's files, the comment `iTunSMPB`, which is exact to the sample where an
+//! edit list is exact to a tick of the movie's clock, often 1 ms.
+
+use super::big_endian_u32;
+
+/// The part of a track that is to be heard, in frames of the track.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Trim {
+    /// Frames to drop at the start.
+    pub(super) start: u64,
+    /// Frames to keep after that; `None`: to the end of the media.
+    pub(super) frames: Option<u64>,
+}
+
+/// Frames by which an edit list may fall short of the media before its end is believed: a whole AAC packet. Below that the end of
+/// the media, counted sample by sample, is the better figure, and the one ffmpeg takes.
+const END_TOLERANCE: u64 = 1_024;
+
+/// Reads the trim of the first audio track of an MP4 file whose media has `media_frames` frames; `None` if the file is no MP4 or says
+/// nothing.
+pub(super) fn read_trim(bytes: &[u8], sample_rate: u32, media_frames: Option<u64>) -> Option<Trim> {
+    let moov = boxes(bytes).find(|(kind, _)| kind == b"moov")?.1;
+    if bytes.get(4..8)? != b"ftyp" {
+        return None;
+    }
+    let trim = itunes_trim(moov).or_else(|| edit_trim(moov, sample_rate, media_frames))?;
+    let media_frames = media_frames?;
+    let left = media_frames.checked_sub(trim.start).filter(|&left| left > 0)?;
+    Some(Trim { start: trim.start, frames: Some(trim.frames.map_or(left, |frames| frames.min(left))) })
+}
+
+fn edit_trim(moov: &[u8], sample_rate: u32, media_frames: Option<u64>) -> Option<Trim> {
+    let movie_scale = u64::from(time_scale(find(moov, &[b"mvhd"])?)?);
+    let track = boxes(moov).filter(|(kind, _)| kind == b"trak").map(|(_, body)| body).find(|track| {
+        // Handler type: version and flags, a reserved word, then four letters.
+        find(track, &[b"mdia", b"hdlr"]).and_then(|handler| handler.get(8..12)) == Some(b"soun")
+    })?;
+    let media_scale = u64::from(time_scale(find(track, &[b"mdia", b"mdhd"])?)?);
+    let list = find(track, &[b"edts", b"elst"])?;
+    let entry = if list.first() == Some(&1) { 20 } else { 12 };
+    let count = big_endian_u32(list, 4)? as usize;
+    let edits: Vec<(u64, i64)> = list.get(8..)?.chunks_exact(entry).take(count).filter_map(edit).collect();
+    // Empty edits (media time -1) delay a track in a film; one edit of the media is what encoders write. More would be a montage.
+    let mut played = edits.iter().filter(|(_, media_time)| *media_time >= 0);
+    let (&(duration, media_time), None) = (played.next()?, played.next()) else { return None };
+    if movie_scale == 0 || media_scale == 0 {
+        return None;
+    }
+    let rate = u64::from(sample_rate);
+    let start = scale(u64::try_from(media_time).ok()?, rate, media_scale)?;
+    let kept = scale(duration, rate, movie_scale)?;
+    let is_cut = duration > 0 && media_frames.is_some_and(|frames| frames.saturating_sub(start).saturating_sub(kept) >= END_TOLERANCE);
+    Some(Trim { start, frames: is_cut.then_some(kept) })
+}
+
+/// One entry of an edit list: duration in ticks of the movie, start in ticks of the media.
+fn edit(entry: &[u8]) -> Option<(u64, i64)> {
+    match entry.len() {
+        20 => Some((u64::from_be_bytes(entry.get(..8)?.try_into().ok()?), i64::from_be_bytes(entry.get(8..16)?.try_into().ok()?))),
+        _ => Some((u64::from(big_endian_u32(entry, 0)?), i64::from(big_endian_u32(entry, 4)? as i32))),
+    }
+}
+
+/// The value of `iTunSMPB`: hexadecimal words, of which the second is the run-in, the third the filling, the fourth the length.
+fn itunes_trim(moov: &[u8]) -> Option<Trim> {
+    // `meta` is a full box: four bytes of version and flags before its children.
+    let meta = find(moov, &[b"udta", b"meta"])?.get(4..)?;
+    let list = find(meta, &[b"ilst"])?;
+    let item =
+        boxes(list).find(|(kind, body)| kind == b"----" && find(body, &[b"name"]).and_then(|name| name.get(4..)) == Some(b"iTunSMPB"))?.1;
+    let text = std::str::from_utf8(find(item, &[b"data"])?.get(8..)?).ok()?;
+    let words: Vec<u64> = text.split_whitespace().map_while(|word| u64::from_str_radix(word, 16).ok()).collect();
+    let &[_, start, _, frames, ..] = words.as_slice() else { return None };
+    (frames > 0).then_some(Trim { start, frames: Some(frames) })
+}
+
+/// Ticks per second from a movie or media header: after 16 bytes in version 0 (version, times), 24 in version 1.
+fn time_scale(header: &[u8]) -> Option<u32> {
+    big_endian_u32(header, if header.first() == Some(&1) { 20 } else { 12 })
+}
+
+fn scale(ticks: u64, to: u64, from: u64) -> Option<u64> {
+    u64::try_from(u128::from(ticks) * u128::from(to) / u128::from(from)).ok()
+}
+
+/// The body of the box at `path` within `bytes`.
+fn find<'a>(bytes: &'a [u8], path: &[&[u8; 4]]) -> Option<&'a [u8]> {
+    path.iter().try_fold(bytes, |inside, kind| boxes(inside).find(|(found, _)| found == *kind).map(|(_, body)| body))
+}
+
+/// The boxes that lie one after the other in `bytes`: kind and body. Ends at the first that does not fit, as in a file cut short.
+fn boxes(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let kind: [u8; 4] = rest.get(4..8)?.try_into().ok()?;
+        let (header, size) = match big_endian_u32(rest, 0)? {
+            0 => (8, rest.len()),
+            1 => (16, usize::try_from(u64::from_be_bytes(rest.get(8..16)?.try_into().ok()?)).ok()?),
+            size => (8, size as usize),
+        };
+        let body = rest.get(header..size)?;
+        rest = rest.get(size..)?;
+        Some((kind, body))
+    })
+}
