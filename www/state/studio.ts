@@ -1,0 +1,202 @@
+import type { Catalog, Engine, Match, Segment } from "otolith";
+import { JobDesk } from "./job-desk.js";
+import { excerpt, Song, type Sound } from "./song.js";
+import { Transport } from "./transport.js";
+
+/** Length of the clip that "match from here" cuts out of the open song, in seconds. */
+export const CLIP_SECONDS = 5;
+
+/** What was asked of the catalogue, and its answer. */
+export interface Answer {
+  /** The query in words, e.g. `5 s of Song from 0:12.0`. */
+  readonly query: string;
+  readonly matches: readonly Match[];
+}
+
+/** Size of an enrolled fingerprint. */
+export interface PrintSize {
+  readonly hashes: number;
+  readonly bytes: number;
+}
+
+/**
+ * The open song and what is being done with it. Fires `song` (another song is open), `beats`, `separation` (its state changed), `segment`
+ * (detail: {@link Segment}) and `catalog`.
+ */
+export class Studio extends EventTarget {
+  readonly jobs = new JobDesk();
+  readonly transport = new Transport();
+  song: Song | null = null;
+  answer: Answer | null = null;
+  /** What is in the catalogue, by id. */
+  readonly enrolled = new Map<string, PrintSize>();
+  #catalog: Promise<Catalog> | null = null;
+  /** Segments made while the transport still plays the whole song. */
+  #kept: Segment[] = [];
+  #stemsAdopted = false;
+
+  constructor(readonly engine: Engine) {
+    super();
+  }
+
+  /** Reads a file and, if that succeeds, makes it the open song and looks for its beats. The song that was open stays until then. */
+  async open(file: File): Promise<void> {
+    const retry = () => void this.open(file);
+    const sound = await this.jobs.run("open", (handle) => this.engine.decode(file, handle), retry);
+    if (!sound) return;
+    this.jobs.cancelAll();
+    const song = new Song(file, sound, sound.warnings);
+    this.song = song;
+    this.answer = null;
+    this.#kept = [];
+    this.#stemsAdopted = false;
+    this.transport.clear();
+    this.transport.layTracks(["song"], song.duration);
+    this.#fire("song");
+    void this.findBeats();
+    await this.transport.replaceByWholes(new Map([["song", sound]]));
+  }
+
+  /** Fetches the page's own example song and opens it. */
+  async openExample(): Promise<void> {
+    const file = await this.jobs.run(
+      "open",
+      async ({ signal }) => {
+        const response = await fetch(new URL("example.flac", document.baseURI), { signal });
+        if (!response.ok) throw new Error(`The example could not be fetched: the server answered ${response.status}.`);
+        return new File([await response.blob()], "Example.flac", { type: "audio/flac" });
+      },
+      () => void this.openExample(),
+    );
+    if (file) await this.open(file);
+  }
+
+  /** Finds the beats of the open song. */
+  async findBeats(): Promise<void> {
+    const song = this.song;
+    if (!song) return;
+    const retry = () => void this.findBeats();
+    const beats = await this.jobs.run("beats", (handle) => this.engine.beats(song.file, handle), retry);
+    if (!beats || this.song !== song) return;
+    song.beats = beats;
+    this.#fire("beats");
+  }
+
+  /** Separates the open song into vocals and instrumental. Made pieces stay playable if it is cancelled. */
+  async separate(): Promise<void> {
+    const song = this.song;
+    if (!song || song.separation === "running") return;
+    this.#kept = [];
+    this.#stemsAdopted = false;
+    song.stems = new Map();
+    this.#setSeparation(song, "running");
+    const retry = () => void this.separate();
+    const result = await this.jobs.run(
+      "separate",
+      async (handle) => {
+        const job = this.engine.separate(song.file, { stems: 2, ...handle });
+        const [finished] = await Promise.all([job, this.#takeSegments(song, job, handle.signal)]);
+        return finished;
+      },
+      retry,
+    );
+    if (this.song !== song) return;
+    if (!result) {
+      this.transport.endTracks();
+      this.#setSeparation(song, "none");
+      return;
+    }
+    song.stems = new Map(Object.entries(result.stems));
+    this.adoptStems();
+    await this.transport.replaceByWholes(song.stems);
+    this.#setSeparation(song, "done");
+  }
+
+  /** Plays the stems from now on, as far as they are made, in place of the whole song. Without effect where that is so already or none are made. */
+  adoptStems(): void {
+    const [first] = this.#kept;
+    if (!first || !this.song || this.#stemsAdopted) return;
+    this.#stemsAdopted = true;
+    this.transport.layTracks(Object.keys(first.stems), this.song.duration);
+    for (const segment of this.#kept) this.#playSegment(segment);
+    this.#kept = [];
+    if (this.song.separation !== "running") this.transport.endTracks();
+  }
+
+  /** Adds the open song to the catalogue. */
+  async enrol(): Promise<void> {
+    const song = this.song;
+    if (!song) return;
+    const retry = () => void this.enrol();
+    const print = await this.jobs.run(
+      "enrol",
+      async (handle) => {
+        const catalog = await this.#openCatalog();
+        return catalog.enrol(song.file, { id: song.title, metadata: { title: song.title }, replace: true, ...handle });
+      },
+      retry,
+    );
+    if (!print) return;
+    this.enrolled.set(song.title, { hashes: print.hashCount, bytes: print.bytes().byteLength });
+    this.#fire("catalog");
+  }
+
+  /** Whether the open song is in the catalogue. */
+  get isEnrolled(): boolean {
+    return this.song !== null && this.enrolled.has(this.song.title);
+  }
+
+  /** Looks a file up in the catalogue. */
+  matchFile(file: File): Promise<void> {
+    return this.#match(file.name, file, () => void this.matchFile(file));
+  }
+
+  /** Looks {@link CLIP_SECONDS} of the open song up, from the playing position on (or the last such clip of the song). */
+  async matchFromHere(): Promise<void> {
+    const song = this.song;
+    if (!song) return;
+    const start = Math.max(0, Math.min(this.transport.position, song.duration - CLIP_SECONDS));
+    const query = `${CLIP_SECONDS} s of ${song.title} from ${start.toFixed(2)} s`;
+    await this.#match(query, excerpt(song.sound, start, CLIP_SECONDS), () => void this.matchFromHere());
+  }
+
+  async #match(query: string, input: File | Sound, retry: () => void): Promise<void> {
+    const matches = await this.jobs.run("match", async (handle) => (await this.#openCatalog()).match(input, { top: 5, ...handle }), retry);
+    if (!matches) return;
+    this.answer = { query, matches };
+    this.#fire("catalog");
+  }
+
+  #openCatalog(): Promise<Catalog> {
+    this.#catalog ??= Promise.resolve(this.engine.openCatalog({ name: "playground", algorithm: "wang" }));
+    return this.#catalog;
+  }
+
+  async #takeSegments(song: Song, segments: AsyncIterable<Segment>, signal: AbortSignal): Promise<void> {
+    for await (const segment of segments) {
+      if (signal.aborted || this.song !== song) return;
+      this.dispatchEvent(new CustomEvent("segment", { detail: segment }));
+      if (this.#stemsAdopted) {
+        this.#playSegment(segment);
+        continue;
+      }
+      this.#kept.push(segment);
+      // A listener who is further than the stems keeps the whole song until they have caught up.
+      const frontier = segment.start + segment.frames / segment.sampleRate;
+      if (this.transport.state === "paused" || this.transport.position < frontier) this.adoptStems();
+    }
+  }
+
+  #playSegment(segment: Segment): void {
+    void this.transport.addPieces(segment.start, new Map(Object.entries(segment.stems)));
+  }
+
+  #setSeparation(song: Song, state: Song["separation"]): void {
+    song.separation = state;
+    this.#fire("separation");
+  }
+
+  #fire(type: string): void {
+    this.dispatchEvent(new Event(type));
+  }
+}
