@@ -50,8 +50,12 @@ export class Painter {
     canvas: HTMLCanvasElement,
     private colourToken: string,
   ) {
-    const surface = "transferControlToOffscreen" in canvas ? canvas.transferControlToOffscreen() : canvas;
-    this.#post({ kind: "attach", picture: this.#picture, canvas: surface }, surface === canvas ? [] : [surface as OffscreenCanvas]);
+    if ("transferControlToOffscreen" in canvas) {
+      const surface = canvas.transferControlToOffscreen();
+      this.#post({ kind: "attach", picture: this.#picture, canvas: surface }, [surface]);
+    } else {
+      this.#post({ kind: "attach", picture: this.#picture, canvas });
+    }
     this.#sendColours();
     this.#observer = new ResizeObserver(([entry]) => {
       const { width, height } = entry?.contentRect ?? { width: 0, height: 0 };

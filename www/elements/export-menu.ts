@@ -1,4 +1,5 @@
 import type { WavFormat } from "otolith";
+import { beatsCsv } from "../state/beats-csv.js";
 import type { Sound } from "../state/song.js";
 import type { Studio } from "../state/studio.js";
 import { icon, make } from "./make.js";
@@ -22,7 +23,7 @@ export class ExportMenu extends HTMLElement {
       const { song } = studio;
       if (song?.beats) offer(new Blob([beatsCsv(song.beats)], { type: "text/csv" }), `${song.title} beats.csv`);
     });
-    this.append(make("h2", {}, "Download"), make("div", { className: "row" }, stems, format), make("div", { className: "row" }, beats));
+    this.append(make("h2", {}, "Download"), make("div", { className: "row" }, stems, format, beats));
     const show = () => {
       const hasStems = (studio.song?.stems.size ?? 0) > 0;
       stems.disabled = !hasStems;
@@ -49,13 +50,6 @@ async function saveAll(studio: Studio, format: WavFormat): Promise<void> {
 async function saveSound(studio: Studio, sound: Sound, name: string, format: WavFormat): Promise<void> {
   const bytes = await studio.engine.encodeWav(sound, { format });
   offer(new Blob([bytes as Uint8Array<ArrayBuffer>], { type: "audio/wav" }), name);
-}
-
-/** Beats as lines of `seconds,is_downbeat`, times to a tenth of a millisecond. */
-export function beatsCsv({ beats, downbeats }: { beats: Float64Array; downbeats: Float64Array }): string {
-  const strong = new Set(downbeats);
-  const lines = Array.from(beats, (time) => `${time.toFixed(4)},${strong.has(time) ? 1 : 0}`);
-  return `seconds,is_downbeat\n${lines.join("\n")}\n`;
 }
 
 function offer(blob: Blob, name: string): void {

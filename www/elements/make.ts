@@ -1,4 +1,4 @@
-type Props<K extends keyof HTMLElementTagNameMap> = Partial<Omit<HTMLElementTagNameMap[K], "style" | "children">> & {
+type Props<K extends keyof HTMLElementTagNameMap> = Partial<Omit<HTMLElementTagNameMap[K], "style" | "children" | "attributes">> & {
   /** ARIA and data attributes, by their attribute names. */
   attributes?: Readonly<Record<string, string>>;
 };
