@@ -1,0 +1,36 @@
+import type { Command } from "./command.js";
+import { oneOf, text, UsageError } from "./command.js";
+import { eachInput, inputUrl, secondsSince } from "./input-file.js";
+import { writeWhole } from "./partial-file.js";
+
+/** The fingerprint methods there are. */
+export const ALGORITHMS = ["wang"] as const;
+
+/** `otolith fingerprint`: the landmarks of one file, kept in a file. */
+export const fingerprint: Command = {
+  name: "fingerprint",
+  summary: "take the fingerprint of a file",
+  usage: ["fingerprint FILE --out F [--algorithm wang]"],
+  options: {
+    out: { type: "string", value: "F", help: "file to write the fingerprint to" },
+    algorithm: { type: "string", value: "NAME", help: "wang (default): pairs of spectral peaks" },
+  },
+  run: async (call) => {
+    const algorithm = oneOf(call, "algorithm", ALGORITHMS) ?? "wang";
+    const out = text(call, "out");
+    if (out === undefined) throw new UsageError("fingerprint needs --out F: where to write the fingerprint");
+    if (call.positionals.length > 1) throw new UsageError(`fingerprint takes one file, got ${call.positionals.length}: --out names one`);
+    return eachInput(call, "file", call.positionals, async (file) => {
+      const began = performance.now();
+      const input = await inputUrl(file);
+      const engine = await call.engine();
+      const print = await engine.fingerprint(input, { algorithm, signal: call.signal, onProgress: call.terminal.progress(file) });
+      await writeWhole(out, print.bytes(), call.signal);
+      for (const warning of print.warnings) call.terminal.note(`${file}: ${warning}`);
+      const { hashCount, duration } = print;
+      call.terminal.result({ file, algorithm: print.algorithm, hashCount, duration, out, seconds: secondsSince(began) }, [
+        `${file}: ${hashCount} hashes over ${duration.toFixed(1)} s by ${print.algorithm}, written to ${out}`,
+      ]);
+    });
+  },
+};

@@ -1,0 +1,53 @@
+import { readFile, stat } from "node:fs/promises";
+import { basename, extname, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { OtolithError } from "../node.js";
+import { type Call, UsageError } from "./command.js";
+import { describeError, ExitStatus, exitStatusOf } from "./exit-status.js";
+
+/** The address of a file that is there. @throws {OtolithError} `invalid-input` where it is not, or is no file */
+export async function inputUrl(path: string): Promise<URL> {
+  const found = await stat(path).catch((cause: unknown) => {
+    throw new OtolithError("invalid-input", `${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  });
+  if (!found.isFile()) throw new OtolithError("invalid-input", `${path} is not a file: name a sound file`);
+  return pathToFileURL(resolve(path));
+}
+
+/** The bytes of a file that is there. @throws {OtolithError} `invalid-input` where it is not, or is no file */
+export async function inputBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await readFile(await inputUrl(path)));
+}
+
+/** A file's name without folder and extension: what stems and tracks are called after. */
+export const titleOf = (path: string): string => basename(path, extname(path));
+
+/**
+ * Does `work` on each input in turn. One that fails is complained about and does not stop the others; Ctrl-C stops all.
+ * @param key name of the input in the JSON document of a failed one
+ * @returns the exit status of the first failure, else that of success
+ */
+export async function eachInput(
+  call: Call,
+  key: "file" | "query",
+  inputs: readonly string[],
+  work: (input: string) => Promise<void>,
+): Promise<number> {
+  if (inputs.length === 0) throw new UsageError("name at least one file");
+  let status: number = ExitStatus.done;
+  for (const input of inputs) {
+    try {
+      await work(input);
+    } catch (thrown) {
+      call.signal.throwIfAborted();
+      const error = describeError(thrown);
+      call.terminal.note(`${input}: ${error.message}`);
+      call.terminal.result({ [key]: input, error }, []);
+      if (status === ExitStatus.done) status = exitStatusOf(thrown);
+    }
+  }
+  return status;
+}
+
+/** Seconds since `began`, a value of `performance.now()`, to the millisecond. */
+export const secondsSince = (began: number): number => Math.round(performance.now() - began) / 1000;
