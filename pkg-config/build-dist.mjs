@@ -16,8 +16,8 @@ export const distInputs = [
   "pkg-config/build-dist.mjs",
   "pkg-config/generate-model-files.mjs",
 ];
-export const distOutputs = ["index.js", "node.js", "node-worker.js", "worker.js", "cli.js", "index.d.ts", "core.wasm", "neural.wasm"].map(
-  (file) => join(dist, file),
+export const distOutputs = ["index.js", "node.js", "worker.js", "cli.js", "index.d.ts", "core.wasm", "neural.wasm"].map((file) =>
+  join(dist, file),
 );
 
 /** Digest of all that dist/ is made of; the wasm files count by the digests of their own inputs. */
@@ -36,13 +36,13 @@ const browser = {
 };
 const node = { format: "esm", platform: "node", target: "node20", bundle: true, charset: "utf8", legalComments: "none" };
 
-/** A sibling entry stays a file of its own: the command line uses the Node entry as a user would, Node's worker the worker script. */
-const staysOutside = (name) => ({
-  name: `${name}-stays-outside`,
+/** The command line uses the Node entry as a user would, so that stays a file of its own. */
+const nodeEntryStaysOutside = {
+  name: "node-entry-stays-outside",
   setup(build) {
-    build.onResolve({ filter: new RegExp(`^\\.\\.?/${name}\\.js$`) }, () => ({ path: `./${name}.js`, external: true }));
+    build.onResolve({ filter: /^\.\.\/node\.js$/ }, () => ({ path: "./node.js", external: true }));
   },
-});
+};
 
 /** Bundles the TypeScript, emits its declarations and gathers wasm files and models. */
 export async function buildDist({ verbose }) {
@@ -66,8 +66,7 @@ export async function buildDist({ verbose }) {
     bundle(browser, "index.ts", "index.js"),
     bundle({ ...browser, platform: "neutral" }, "worker/worker.ts", "worker.js"),
     bundle(node, "node.ts", "node.js"),
-    bundle(node, "worker/node-worker.ts", "node-worker.js", [staysOutside("worker")]),
-    bundle({ ...node, banner: { js: "#!/usr/bin/env node" } }, "cli/main.ts", "cli.js", [staysOutside("node")]),
+    bundle({ ...node, banner: { js: "#!/usr/bin/env node" } }, "cli/main.ts", "cli.js", [nodeEntryStaysOutside]),
   ]);
   const tsc = join(root, "node_modules/typescript/bin/tsc");
   await must(process.execPath, [tsc, "-p", "pkg-config/tsconfig.dist.json", "--outDir", next], { verbose, log: "tsc" });
