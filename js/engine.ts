@@ -1,0 +1,382 @@
+import { type DecodedAudio, decode, type SoundOptions } from "./analysis.js";
+import { type AudioInput, type AudioSamples, holdSamples } from "./audio-input.js";
+import { type BeatOptions, type BeatTrack, beats } from "./beats.js";
+import { Catalog, type CatalogOptions, openedOtherwise, readCatalogOptions } from "./catalog.js";
+import { type Environment, missingFrom } from "./environment.js";
+import { disposedError, OtolithError } from "./errors.js";
+import { type Fingerprint, type FingerprintOptions, fingerprint } from "./fingerprint.js";
+import type { Job } from "./job.js";
+import { JobQueue } from "./job-queue.js";
+import { Models, type ModelsOption } from "./models.js";
+import { OptionReader, show } from "./options.js";
+import type { Platform, ScriptUrl } from "./platform.js";
+import { type SeparationJob, type SeparationOptions, type SeparationWorkshop, separate } from "./separator.js";
+import { WasmFiles, type WasmSource } from "./wasm-files.js";
+import { WorkerLink } from "./worker/link.js";
+import { WorkerPool } from "./worker/pool.js";
+import type { SoundLimits, WavFormat, WorkerKind } from "./worker/protocol.js";
+
+/** Options of `createEngine`. */
+export interface EngineOptions {
+  /** Workers that compute at once, 1..64. Default: one less than the processors, at least 1 and at most 4. */
+  readonly workers?: number;
+  /** Where models come from: see {@link ModelsOption}. Default: the package's own files. */
+  readonly models?: ModelsOption;
+  /** Where the package's files are served, if not beside its script. */
+  readonly urls?: EngineUrls;
+  /** How much a call may ask for. */
+  readonly limits?: EngineLimits;
+  /** Where warnings go. Default: the console, which gets one if two copies of the package are loaded. */
+  readonly logger?: Logger;
+}
+
+/** Addresses of the package's files. */
+export interface EngineUrls {
+  /** `worker.js`. Passed on untouched, so it may be a `TrustedScriptURL`. */
+  readonly worker?: ScriptUrl;
+  /** `core.wasm`, or the file itself. */
+  readonly core?: WasmSource;
+  /** `neural.wasm`, or the file itself. It is fetched when the first separation needs it. */
+  readonly neural?: WasmSource;
+}
+
+/** Limits, each checked before memory is taken; beyond it a call rejects with `limit`. */
+export interface EngineLimits {
+  /** Longest sound, in seconds. Default 14 400. */
+  readonly durationSeconds?: number;
+  /** Largest encoded file, in bytes. Default 1 GiB. */
+  readonly inputBytes?: number;
+  /** Largest decoded sound, in bytes of planar 32-bit samples. Default 1 GiB: 50 min of stereo at 44.1 kHz. */
+  readonly decodedBytes?: number;
+  /** Packets that a decoder may read per byte of the file, plus 1000. Default 1. */
+  readonly packetsPerByte?: number;
+  /** Largest whole result of a separation, in bytes. Default 2 GiB. */
+  readonly resultBytes?: number;
+  /** Separations that run at once, 1..16; the others wait. Default 1: each uses all workers. */
+  readonly concurrentJobs?: number;
+}
+
+/** Takes the engine's warnings. */
+export interface Logger {
+  /** A sentence about something that still works, but not as well as it could. */
+  warn(message: string): void;
+}
+
+const GIB = 1024 ** 3;
+const SOUND_LIMITS = ["durationSeconds", "inputBytes", "decodedBytes", "packetsPerByte"] as const;
+
+/** What this copy of the package leaves on the global object, for another copy to find. */
+const COPY = { version: PACKAGE_VERSION };
+const COPY_KEY = Symbol.for("otolith");
+
+/** Starts an engine: checks the environment, compiles core.wasm and starts the first worker. @internal */
+export async function startEngine(options: EngineOptions | undefined, platform: Platform): Promise<Engine> {
+  const reader = new OptionReader(options, "options", ["workers", "models", "urls", "limits", "logger"]);
+  const logger = readLogger(reader);
+  const { environment } = platform;
+  const workers =
+    reader.number("workers", { min: 1, max: 64, whole: true }) ?? Math.min(4, Math.max(1, environment.hardwareConcurrency - 1));
+  const urls = readUrls(reader);
+  const limits = readLimits(reader);
+  const models = new Models(
+    reader.any("models"),
+    platform,
+    platform.openModelCache((message) => logger.warn(message)),
+  );
+  const missing = missingFrom(environment);
+  if (missing.length > 0)
+    throw new OtolithError("unsupported-environment", `otolith needs ${missing.join(" and ")}, which is missing here`, {
+      details: { missing },
+    });
+  warnOfSecondCopy(logger);
+  const closed = new AbortController();
+  const wasm = new WasmFiles(platform, urls.wasm, closed.signal);
+  const engine = new Engine({ platform, models, wasm, workers, closed, limits, workerUrl: urls.worker });
+  try {
+    await engine.warmUp();
+  } catch (thrown) {
+    await engine.dispose();
+    throw thrown;
+  }
+  return engine;
+}
+
+interface EngineParts {
+  readonly platform: Platform;
+  readonly models: Models;
+  readonly wasm: WasmFiles;
+  readonly workers: number;
+  readonly closed: AbortController;
+  readonly limits: CheckedLimits;
+  readonly workerUrl: ScriptUrl | undefined;
+}
+
+/** Music listening in workers. Made by `createEngine`; `dispose` it when it is no longer needed. */
+export class Engine {
+  /** What the page or runtime offers. */
+  readonly environment: Environment;
+  /** Workers that compute at once. */
+  readonly workers: number;
+  readonly #parts: EngineParts;
+  readonly #workshop: SeparationWorkshop;
+  readonly #jobs = new Set<Job<unknown>>();
+  readonly #catalogs = new Map<string, { readonly key: string; readonly catalog: Promise<Catalog> }>();
+
+  /** @internal */
+  constructor(parts: EngineParts) {
+    const { platform, models, wasm, workers, limits } = parts;
+    this.environment = platform.environment;
+    this.workers = workers;
+    this.#parts = parts;
+    this.#workshop = {
+      platform,
+      models,
+      wasm,
+      workers,
+      // A separation's home worker idles while its chunks are inferred: it comes on top.
+      core: new WorkerPool(workers + limits.concurrentJobs, () => this.#startWorker("core")),
+      neural: new WorkerPool(workers, () => this.#startWorker("neural")),
+      analyses: new JobQueue(workers),
+      separations: new JobQueue(limits.concurrentJobs),
+      limits: limits.sound,
+      inputBytes: limits.sound.inputBytes ?? GIB,
+      resultBytes: limits.resultBytes,
+    };
+  }
+
+  /**
+   * Separates a sound into stems that sum to it.
+   *
+   * Errors: those of {@link Engine.decode}; `model-load`, `model-integrity`; `limit` for stems beyond `limits.resultBytes`;
+   * `unsupported-environment` if neural.wasm cannot be had.
+   */
+  separate(input: AudioInput, options?: SeparationOptions): SeparationJob {
+    return this.#track(separate(this.#workshop, input, options));
+  }
+
+  /**
+   * Separates several sounds, a job each, in order; failures stay alone.
+   */
+  async *separateAll(inputs: Iterable<AudioInput>, options?: SeparationOptions): AsyncGenerator<BatchItem, void, undefined> {
+    const jobs = Array.from(inputs, (input) => this.separate(input, options));
+    try {
+      for (const [index, job] of jobs.entries()) {
+        const outcome = await job.then(
+          (result) => ({ result }),
+          (error: unknown) => ({ error }),
+        );
+        yield { index, job, ...outcome };
+      }
+    } finally {
+      for (const job of jobs) job.cancel();
+    }
+  }
+
+  /**
+   * Finds beats, tempo and bars.
+   *
+   * Errors: those of {@link Engine.decode}; `too-short` under 1 s.
+   */
+  beats(input: AudioInput, options?: BeatOptions): Job<BeatTrack> {
+    return this.#track(beats(this.#workshop, input, options));
+  }
+
+  /**
+   * Makes the fingerprint of a sound. Silence gives an empty one.
+   *
+   * Errors: those of {@link Engine.decode}; `too-short` under 0.5 s; `invalid-input` for `mix: "mid-side"` of anything but stereo.
+   */
+  fingerprint(input: AudioInput, options?: FingerprintOptions): Job<Fingerprint> {
+    return this.#track(fingerprint(this.#workshop, input, options));
+  }
+
+  /** Opens a catalogue of fingerprints, empty at first. */
+  async openCatalog(options?: CatalogOptions): Promise<Catalog> {
+    const settings = readCatalogOptions(options);
+    const { name } = settings;
+    const key = JSON.stringify(settings);
+    const open = this.#catalogs.get(name);
+    if (open && open.key !== key) throw openedOtherwise(name);
+    if (open) return open.catalog;
+    const forget = () => {
+      if (this.#catalogs.get(name)?.catalog === catalog) this.#catalogs.delete(name);
+    };
+    const catalog = this.#openCatalog(settings, forget);
+    this.#catalogs.set(name, { key, catalog });
+    catalog.catch(forget);
+    return catalog;
+  }
+
+  /**
+   * Decodes a sound to planar samples, as every other call does first.
+   *
+   * Errors: `invalid-input` for NaN, infinite or no samples, more than 8 channels, a rate outside 8 000..192 000 Hz or a file that cannot
+   * be fetched; `unsupported-format`; `limit`; `out-of-memory`; `crashed`.
+   */
+  decode(input: AudioInput, options?: SoundOptions): Job<DecodedAudio> {
+    return this.#track(decode(this.#workshop, input, options));
+  }
+
+  /**
+   * A WAV file of planar samples: 16 or 24 bit, rounded and clipped at full scale, or 32-bit float.
+   *
+   * Errors: `invalid-input` for NaN or infinite samples; `limit` beyond what a WAV file holds, 4 GiB.
+   */
+  async encodeWav(audio: AudioSamples, options?: { readonly format?: WavFormat }): Promise<Uint8Array<ArrayBuffer>> {
+    const reader = new OptionReader(options, "options", ["format"]);
+    const format = reader.oneOf("format", ["wav16", "wav24", "wav32f"] as const) ?? "wav16";
+    const { channels, sampleRate } = holdSamples(audio, false);
+    const { signal } = this.#parts.closed;
+    const transfer = channels.map(({ buffer }) => buffer);
+    return this.#workshop.core.use(signal, (link) => link.call("encodeWav", { channels, sampleRate, format }, { signal, transfer }));
+  }
+
+  /**
+   * What is inside a fingerprint or catalogue file, as plain data: for people and programs that look, not a stable format.
+   *
+   * Errors: `invalid-input` for bytes that are neither, damaged, or of a version that is not read here.
+   */
+  async inspect(bytes: ArrayBuffer | Uint8Array, options?: InspectOptions): Promise<Readonly<Record<string, unknown>>> {
+    const reader = new OptionReader(options, "options", ["hashes", "peaks"]);
+    const count = { min: 0, max: 1e6, whole: true };
+    const hashes = reader.number("hashes", count);
+    const peaks = reader.number("peaks", count);
+    if (!(bytes instanceof ArrayBuffer || bytes instanceof Uint8Array))
+      throw new TypeError(`bytes must be an ArrayBuffer or Uint8Array, got ${show(bytes)}`);
+    const asked = { ...(hashes !== undefined && { hashes }), ...(peaks !== undefined && { peaks }) };
+    const { signal } = this.#parts.closed;
+    return this.#workshop.core.use(signal, (link) => link.call("inspect", { bytes: new Uint8Array(bytes), options: asked }, { signal }));
+  }
+
+  /** Ends everything: jobs reject with `disposed`, workers are terminated, catalogues are gone. Twice is as good as once. */
+  async dispose(): Promise<void> {
+    const reason = disposedError("the engine");
+    this.#parts.closed.abort(reason);
+    for (const job of this.#jobs) job.cancel(reason);
+    this.#workshop.core.close(reason);
+    this.#workshop.neural.close(reason);
+    const catalogs = [...this.#catalogs.values()].map(({ catalog }) => catalog);
+    for (const opened of await Promise.allSettled(catalogs)) if (opened.status === "fulfilled") opened.value.close();
+    await Promise.all(Array.from(this.#jobs, (job) => job.settled));
+  }
+
+  /** As {@link Engine.dispose}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+
+  /** Starts the first worker, so that what is wrong with files or addresses shows at once. @internal */
+  async warmUp(): Promise<void> {
+    await this.#workshop.core.use(this.#parts.closed.signal, async () => {});
+  }
+
+  /** Makes a worker of the pool panic, as a fault in Rust would. For tests. @internal */
+  async crash(message: string): Promise<void> {
+    const { signal } = this.#parts.closed;
+    await this.#workshop.core.use(signal, (link) => link.call("testPanic", { message }));
+  }
+
+  async #openCatalog(settings: ReturnType<typeof readCatalogOptions>, forget: () => void): Promise<Catalog> {
+    const link = await this.#startWorker("core");
+    const { algorithm, profile } = settings.extraction;
+    try {
+      await link.call("openCatalog", { options: { ...(algorithm && { algorithm }), ...(profile && { profile }) } });
+    } catch (thrown) {
+      link.close(thrown);
+      throw thrown;
+    }
+    link.keepAlive(false);
+    return new Catalog(settings, this.#workshop, link, forget, (job) => this.#track(job));
+  }
+
+  async #startWorker(kind: WorkerKind): Promise<WorkerLink> {
+    const { platform, wasm, closed, workerUrl } = this.#parts;
+    const module = await wasm.module(kind, closed.signal);
+    const { link, version } = await WorkerLink.start(platform.startWorker(workerUrl), kind, module);
+    if (version === PACKAGE_VERSION && !closed.signal.aborted) return link;
+    const message = `${kind}.wasm is of version ${version}, the script of ${PACKAGE_VERSION}: serve the files of one version`;
+    const reason: unknown = closed.signal.aborted ? closed.signal.reason : new OtolithError("unsupported-environment", message);
+    link.close(reason);
+    throw reason;
+  }
+
+  #track<J extends Job<unknown>>(job: J): J {
+    const { signal } = this.#parts.closed;
+    if (signal.aborted) job.cancel(signal.reason);
+    this.#jobs.add(job);
+    job.settled.then(() => this.#jobs.delete(job));
+    return job;
+  }
+}
+
+/** One sound of `separateAll`: its result or its error. */
+export interface BatchItem {
+  /** Place among the inputs, from 0. */
+  readonly index: number;
+  /** The job. */
+  readonly job: SeparationJob;
+  /** What it gave. */
+  readonly result?: Awaited<SeparationJob>;
+  /** Why it gave nothing. */
+  readonly error?: unknown;
+}
+
+/** Options of `engine.inspect`. */
+export interface InspectOptions {
+  /** Hashes to list, at most. Default 0. */
+  readonly hashes?: number;
+  /** Peaks to list, at most. Default 0. */
+  readonly peaks?: number;
+}
+
+interface CheckedLimits {
+  readonly sound: SoundLimits;
+  readonly resultBytes: number;
+  readonly concurrentJobs: number;
+}
+
+function readLimits(reader: OptionReader): CheckedLimits {
+  const limits = new OptionReader(reader.any("limits"), "options.limits", [...SOUND_LIMITS, "resultBytes", "concurrentJobs"]);
+  const sound: SoundLimits = {};
+  for (const name of SOUND_LIMITS) {
+    const value = limits.number(name, { min: 0, max: Number.MAX_SAFE_INTEGER });
+    if (value !== undefined) sound[name] = value;
+  }
+  return {
+    sound,
+    resultBytes: limits.number("resultBytes", { min: 0, max: Number.MAX_SAFE_INTEGER }) ?? 2 * GIB,
+    concurrentJobs: limits.number("concurrentJobs", { min: 1, max: 16, whole: true }) ?? 1,
+  };
+}
+
+function readUrls(reader: OptionReader): { worker: ScriptUrl | undefined; wasm: Partial<Record<WorkerKind, WasmSource>> } {
+  const urls = new OptionReader(reader.any("urls"), "options.urls", ["worker", "core", "neural"]);
+  const wasm: Partial<Record<WorkerKind, WasmSource>> = {};
+  for (const kind of ["core", "neural"] as const) {
+    const source = urls.any(kind);
+    if (source === undefined) continue;
+    if (!isWasmSource(source)) throw urls.wrong(kind, "a string, URL, Response, ArrayBuffer or WebAssembly.Module");
+    wasm[kind] = source;
+  }
+  return { worker: urls.any("worker") as ScriptUrl | undefined, wasm };
+}
+
+function isWasmSource(value: unknown): value is WasmSource {
+  if (typeof value === "string" || value instanceof URL || value instanceof ArrayBuffer) return true;
+  return value instanceof Response || value instanceof WebAssembly.Module;
+}
+
+function readLogger(reader: OptionReader): Logger {
+  const logger = reader.any("logger");
+  if (logger === undefined) return console;
+  if (typeof (logger as Partial<Logger> | null)?.warn !== "function") throw reader.wrong("logger", "an object with a function warn");
+  return logger as Logger;
+}
+
+function warnOfSecondCopy(logger: Logger): void {
+  const scope = globalThis as { [COPY_KEY]?: { readonly version: string } };
+  scope[COPY_KEY] ??= COPY;
+  const first = scope[COPY_KEY];
+  if (first === COPY) return;
+  logger.warn(`two copies of otolith are loaded, ${first.version} and ${COPY.version}: each has its own workers and models`);
+}

@@ -1,0 +1,77 @@
+import { SOUND_OPTIONS, type SoundOptions, soundJob, type Workshop } from "./analysis.js";
+import type { AudioInput } from "./audio-input.js";
+import type { Job } from "./job.js";
+import { OptionReader } from "./options.js";
+import type { FingerprintSettings, PrintData } from "./worker/protocol.js";
+
+/** Fingerprint algorithms. `wang`: spectral-peak landmarks (Wang 2003). */
+export type FingerprintAlgorithm = "wang";
+
+/** How densely an algorithm samples a sound. */
+export type FingerprintProfile = "default" | "dense" | "large";
+
+/** What decides a fingerprint's content. */
+export interface ExtractionOptions {
+  /** Default `wang`. */
+  readonly algorithm?: FingerprintAlgorithm;
+  /** `dense` finds more in noise, `large` suits millions of tracks; prints of two profiles do not match. Default `default`. */
+  readonly profile?: FingerprintProfile;
+  /** What becomes of several channels: their mean (default), a print of each, or of middle and side (stereo only). */
+  readonly mix?: "mean" | "each" | "mid-side";
+  /** Level in dBFS under which frames count as silent and give no landmarks; false (default) takes all frames. */
+  readonly silence?: number | false;
+}
+
+/** Options of `engine.fingerprint`. */
+export interface FingerprintOptions extends ExtractionOptions, SoundOptions {}
+
+/** Names of {@link ExtractionOptions}. @internal */
+export const EXTRACTION_OPTIONS = ["algorithm", "profile", "mix", "silence"] as const;
+
+/** A fingerprint of a sound: what a catalogue enrols and is asked for. */
+export class Fingerprint {
+  /** Name of the algorithm. */
+  readonly algorithm: string;
+  /** Length of the sound, in seconds. */
+  readonly duration: number;
+  /** Hashes it enrols with. 0 for silence. */
+  readonly hashCount: number;
+  /** What is doubtful about it, a word each, such as `channels-cancel`. */
+  readonly warnings: readonly string[];
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+
+  /** @internal Made by `engine.fingerprint`. */
+  constructor({ algorithm, duration, hashCount, warnings, bytes }: PrintData) {
+    this.algorithm = algorithm;
+    this.duration = duration;
+    this.hashCount = hashCount;
+    this.warnings = warnings;
+    this.#bytes = bytes;
+  }
+
+  /** A copy of its bytes, to store or send. */
+  bytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.slice();
+  }
+}
+
+/** @internal */
+export function fingerprint(workshop: Workshop, input: AudioInput, options: FingerprintOptions | undefined): Job<Fingerprint> {
+  const reader = new OptionReader(options, "options", [...SOUND_OPTIONS, ...EXTRACTION_OPTIONS]);
+  const params = { options: readExtraction(reader) };
+  return soundJob(workshop, input, reader, { method: "fingerprint", params, finish: (print) => new Fingerprint(print) });
+}
+
+/** Checks the options that decide a print's content. @internal */
+export function readExtraction(reader: OptionReader): FingerprintSettings {
+  const algorithm = reader.oneOf("algorithm", ["wang"] as const);
+  const profile = reader.oneOf("profile", ["default", "dense", "large"] as const);
+  const mix = reader.oneOf("mix", ["mean", "each", "mid-side"] as const);
+  const silence = reader.any("silence") === false ? undefined : reader.number("silence", { min: -120, max: 0, unit: "dBFS, or false" });
+  return {
+    ...(algorithm !== undefined && { algorithm }),
+    ...(profile !== undefined && { profile }),
+    ...(mix !== undefined && { mix }),
+    ...(silence !== undefined && { silence }),
+  };
+}

@@ -1,0 +1,15 @@
+export type { DecodedAudio, SoundOptions } from "./analysis.js";
+export type { AudioBufferLike, AudioInput, AudioSamples, InputOptions } from "./audio-input.js";
+export type { BeatOptions, BeatTrack, Tempo } from "./beats.js";
+export { createEngine } from "./browser.js";
+export type { Catalog, CatalogOptions, CatalogStats, EnrolOptions, Match, MatchOptions } from "./catalog.js";
+export type { BatchItem, Engine, EngineLimits, EngineOptions, EngineUrls, InspectOptions, Logger } from "./engine.js";
+export type { Environment } from "./environment.js";
+export { type ErrorDetails, OtolithError, type OtolithErrorCode, type OtolithErrorOptions } from "./errors.js";
+export type { ExtractionOptions, Fingerprint, FingerprintAlgorithm, FingerprintOptions, FingerprintProfile } from "./fingerprint.js";
+export type { Job, JobOptions, JobPhase, JobProgress, JobState } from "./job.js";
+export type { CustomModel, ModelsOption } from "./models.js";
+export type { ScriptUrl, TrustedScriptUrl } from "./platform.js";
+export type { Segment, SeparationJob, SeparationMetadata, SeparationOptions, SeparationResult, StemAudio } from "./separator.js";
+export type { WasmSource } from "./wasm-files.js";
+export type { WavFormat } from "./worker/protocol.js";

@@ -1,0 +1,246 @@
+import { messageOf, OtolithError } from "./errors.js";
+import type { JobContext } from "./job.js";
+import type { ModelCache } from "./model-cache.js";
+import { manifestJson, modelFile } from "./model-files.js";
+import { OptionReader, show } from "./options.js";
+import type { Platform } from "./platform.js";
+import { isWebPage, readBody } from "./response.js";
+import type { WorkerLink } from "./worker/link.js";
+
+/**
+ * Where model files are fetched from, and which: a base URL that holds the package's files under their names; a function from a file's
+ * name to its URL; or an object by model name, in which a string pins a version that the manifest knows and an object adds a model of
+ * your own.
+ */
+export type ModelsOption = string | URL | ((file: string) => string | URL) | Readonly<Record<string, string | CustomModel>>;
+
+/** A model of your own: any ONNX file that keeps one of the contracts, with its manifest entry. Its licence is yours to check. */
+export interface CustomModel {
+  /** The manifest entry, as in `models/manifest.json`. Of a model in hand `bytes` and `sha256` may be absent; they are then computed. */
+  readonly manifest: Readonly<Record<string, unknown>>;
+  /** The ONNX file, or where to fetch it. */
+  readonly bytes: ArrayBuffer | Blob | URL;
+}
+
+/** A manifest entry once Rust has checked it and filled in what it may leave out. @internal */
+export interface ModelEntry {
+  readonly name: string;
+  readonly kind: string;
+  readonly model_version: string;
+  readonly file: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly stems: readonly string[];
+}
+
+/** A model chosen for a job, not yet fetched. @internal */
+export interface ChosenModel {
+  readonly entry: ModelEntry;
+  readonly source: ArrayBuffer | Blob | URL;
+  readonly custom: boolean;
+}
+
+interface ManifestDocument {
+  readonly schema: number;
+  readonly models: readonly (ModelEntry & { readonly previous?: readonly Partial<ModelEntry>[] })[];
+}
+
+/** Names of the models for a number of stems, best first: the first that the manifest has is used. */
+const BY_STEMS: Readonly<Record<number, readonly string[]>> = { 2: ["separator-2", "separator-2-lite"], 5: ["separator-5"] };
+
+/** The models an engine knows: the package's own and those it was given. @internal */
+export class Models {
+  readonly #platform: Platform;
+  readonly #cache: ModelCache;
+  readonly #locate: (file: string) => URL | undefined;
+  readonly #pinned = new Map<string, string>();
+  readonly #custom = new Map<string, CustomModel>();
+  /** Files that have been verified, for workers that start later. */
+  readonly #verified = new Map<string, ArrayBuffer>();
+  #manifest: ManifestDocument | undefined;
+
+  /** Checks the `models` option of `createEngine`. */
+  constructor(option: unknown, platform: Platform, cache: ModelCache) {
+    this.#platform = platform;
+    this.#cache = cache;
+    this.#locate = modelFile;
+    if (typeof option === "string" || option instanceof URL) {
+      const base = new URL(option, platform.baseUrl);
+      this.#locate = (file) => new URL(file, base);
+    } else if (typeof option === "function") {
+      this.#locate = (file) => new URL(option(file) as string | URL, platform.baseUrl);
+    } else if (option !== undefined) this.#readEntries(option);
+  }
+
+  /** The model for `stems` and `model` of a separation's options. */
+  async choose(options: { stems?: number; model?: string }, home: WorkerLink): Promise<ChosenModel> {
+    const manifest = await this.#read(home);
+    const known = [...manifest.models.map(({ name }) => name), ...this.#custom.keys()];
+    const wanted = options.model === undefined ? (BY_STEMS[options.stems ?? 2] ?? []) : [options.model];
+    const name = wanted.find((one) => known.includes(one));
+    if (name === undefined) {
+      const asked =
+        options.model === undefined ? `no model for ${options.stems ?? 2} stems is shipped` : `there is no model ${show(options.model)}`;
+      const advice = known.length === 0 ? "add one by createEngine({ models })" : `known are ${known.join(", ")}`;
+      throw new OtolithError("model-load", `${asked}; ${advice}`, { details: { known } });
+    }
+    const custom = this.#custom.get(name);
+    const chosen = custom ? await this.#adopt(name, custom, home) : this.#shipped(name, manifest);
+    const { stems, kind } = chosen.entry;
+    if (kind !== "separator") throw new OtolithError("model-load", `model ${name} is of kind ${kind}, a separation needs a separator`);
+    if (options.stems !== undefined && stems.length !== options.stems)
+      throw new TypeError(`options.stems is ${options.stems}, but model ${name} gives ${stems.length}: leave one of the two out`);
+    return chosen;
+  }
+
+  /** The model's bytes: from the cache or its address, verified in either case. */
+  async fetch({ entry, source, custom }: ChosenModel, home: WorkerLink, job: JobContext): Promise<ArrayBuffer> {
+    const verified = this.#verified.get(entry.sha256);
+    if (verified) return verified;
+    const bytes = source instanceof URL ? await this.#download(entry, source, home, job) : await this.#inHand(entry, source, home, job);
+    this.#verified.set(entry.sha256, bytes);
+    // Files of the package on disk need no second copy, and bytes in hand are the caller's to keep.
+    if (source instanceof URL && source.protocol !== "file:") await this.#cache.put(keyOf(entry, custom), entry.sha256, bytes);
+    return bytes;
+  }
+
+  async #inHand(entry: ModelEntry, source: ArrayBuffer | Blob, home: WorkerLink, job: JobContext): Promise<ArrayBuffer> {
+    const bytes = source instanceof Blob ? await source.arrayBuffer() : source;
+    await verify(entry, bytes, home, job);
+    return bytes;
+  }
+
+  async #download(entry: ModelEntry, url: URL, home: WorkerLink, job: JobContext): Promise<ArrayBuffer> {
+    const key = keyOf(entry, this.#custom.has(entry.name));
+    const kept = await this.#cache.get(key, entry.sha256);
+    if (kept) {
+      try {
+        await verify(entry, kept, home, job);
+        return kept;
+      } catch (thrown) {
+        if (!isModelError(thrown)) throw thrown;
+        // Altered in storage: the address may still have it right.
+        await this.#cache.delete(key, entry.sha256);
+      }
+    }
+    const bytes = await this.#get(entry, url, job);
+    await verify(entry, bytes, home, job);
+    return bytes;
+  }
+
+  async #get(entry: ModelEntry, url: URL, { signal, report }: JobContext): Promise<ArrayBuffer> {
+    const failed = (what: string, details: Record<string, unknown>, rest: { status?: number; cause?: unknown } = {}) =>
+      new OtolithError("model-load", `model ${entry.name}: ${what}; set createEngine({ models }) to where it is served`, {
+        details: { model: entry.name, url: url.href, ...details },
+        ...rest,
+      });
+    let response: Response;
+    try {
+      response = await this.#platform.fetch(url, signal);
+    } catch (cause) {
+      signal.throwIfAborted();
+      throw failed(`could not fetch ${url}: ${messageOf(cause)}`, {}, { cause });
+    }
+    const { status } = response;
+    const contentType = response.headers.get("content-type") ?? "none";
+    const answer = `${url} answered status ${status}, content type ${contentType}`;
+    if (!response.ok) throw failed(answer, { status, contentType }, { status });
+    if (isWebPage(response)) throw failed(`got a web page, not a model: ${answer}`, { status, contentType });
+    const progress = (done: number) => report("download", done, entry.bytes);
+    const bytes = await readBody(response, { limit: entry.bytes, signal, report: progress });
+    if (bytes.byteLength !== entry.bytes) {
+      const length = bytes.byteLength > entry.bytes ? `more than ${entry.bytes}` : String(bytes.byteLength);
+      throw failed(`${answer}, ${length} bytes; its manifest says ${entry.bytes}`, {
+        status,
+        contentType,
+        given: bytes.byteLength,
+        expected: entry.bytes,
+      });
+    }
+    return bytes;
+  }
+
+  #shipped(name: string, manifest: ManifestDocument): ChosenModel {
+    const current = manifest.models.find((one) => one.name === name);
+    if (!current) throw new OtolithError("internal", `model ${name} has left the manifest`);
+    const { previous = [], ...latest } = current;
+    const version = this.#pinned.get(name);
+    const pinned = previous.find(({ model_version }) => model_version === version);
+    if (version !== undefined && version !== latest.model_version && !pinned) {
+      const versions = [latest, ...previous].map(({ model_version }) => model_version);
+      throw new OtolithError("model-load", `model ${name} has no version ${version}; known are ${versions.join(", ")}`, {
+        details: { versions },
+      });
+    }
+    const entry = { ...latest, ...pinned };
+    const source = this.#locate(entry.file);
+    if (!source)
+      throw new OtolithError("model-load", `model ${name}: its file ${entry.file} is not in this package`, { details: { model: name } });
+    return { entry, source, custom: false };
+  }
+
+  /** Checks a model of the caller's in Rust, with the digest computed where it was left out. */
+  async #adopt(name: string, { manifest, bytes }: CustomModel, home: WorkerLink): Promise<ChosenModel> {
+    const entry: Record<string, unknown> = { ...manifest, name };
+    if (!(bytes instanceof URL)) {
+      const content = bytes instanceof Blob ? await bytes.arrayBuffer() : bytes;
+      entry.bytes ??= content.byteLength;
+      entry.sha256 ??= await home.call("sha256", { bytes: content });
+    }
+    const { models } = await parse({ schema: 1, models: [entry] }, home);
+    const adopted = models[0];
+    if (!adopted) throw new OtolithError("internal", `model ${name} was lost in its check`);
+    return { entry: adopted, source: bytes, custom: true };
+  }
+
+  async #read(home: WorkerLink): Promise<ManifestDocument> {
+    if (!this.#manifest) {
+      const manifest = await parse(JSON.parse(manifestJson), home);
+      for (const name of this.#custom.keys())
+        if (manifest.models.some((one) => one.name === name))
+          throw new TypeError(`options.models.${name} is the name of a shipped model: choose another`);
+      this.#manifest = manifest;
+    }
+    return this.#manifest;
+  }
+
+  #readEntries(option: unknown): void {
+    if (typeof option !== "object" || option === null) {
+      const allowed = "a base URL, a function from file name to URL, or an object by model name";
+      throw new TypeError(`options.models must be ${allowed}, got ${show(option)}`);
+    }
+    for (const [name, value] of Object.entries(option)) {
+      if (typeof value === "string") this.#pinned.set(name, value);
+      else this.#custom.set(name, readCustom(value, `options.models.${name}`));
+    }
+  }
+}
+
+function readCustom(value: unknown, path: string): CustomModel {
+  const reader = new OptionReader(value ?? null, path, ["manifest", "bytes"]);
+  const manifest = reader.any("manifest");
+  if (typeof manifest !== "object" || manifest === null) throw reader.wrong("manifest", "an object");
+  const bytes = reader.any("bytes");
+  if (!(bytes instanceof ArrayBuffer || bytes instanceof Blob || bytes instanceof URL))
+    throw reader.wrong("bytes", "an ArrayBuffer, Blob or URL");
+  return { manifest: manifest as Record<string, unknown>, bytes };
+}
+
+async function parse(document: unknown, home: WorkerLink): Promise<ManifestDocument> {
+  return JSON.parse(await home.call("manifest", { json: JSON.stringify(document), packageVersion: PACKAGE_VERSION })) as ManifestDocument;
+}
+
+async function verify(entry: ModelEntry, bytes: ArrayBuffer, home: WorkerLink, { signal, report }: JobContext): Promise<void> {
+  report("verify", 0, 1);
+  await home.call("verifyModel", { entry: JSON.stringify(entry), bytes }, { signal });
+  report("verify", 1, 1);
+}
+
+/** A custom model may carry any name, also one that a later package ships. */
+function keyOf({ name }: ModelEntry, custom: boolean): string {
+  return custom ? `custom/${name}` : name;
+}
+
+function isModelError(thrown: unknown): boolean {
+  return thrown instanceof OtolithError && (thrown.code === "model-integrity" || thrown.code === "model-load");
+}

@@ -1,0 +1,53 @@
+import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+import { type Engine, type EngineOptions, startEngine } from "./engine.js";
+import { detectEnvironment, type GlobalScope } from "./environment.js";
+import { MemoryModelCache } from "./model-cache.js";
+import type { Platform, ScriptUrl, WorkerPort } from "./platform.js";
+
+/**
+ * Starts an engine in Node: the same wasm on worker_threads, models from the package's files. Idle workers do not keep the process alive.
+ *
+ * Errors: `TypeError` for a wrong option; `unsupported-environment` where core.wasm or worker.js cannot be read.
+ */
+export function createEngine(options?: EngineOptions): Promise<Engine> {
+  return startEngine(options, nodePlatform());
+}
+
+function nodePlatform(): Platform {
+  const scope = { WebAssembly, Worker: Worker as unknown, navigator: { hardwareConcurrency: availableParallelism() } };
+  return {
+    environment: detectEnvironment(scope as GlobalScope),
+    startWorker,
+    fetch: (url, signal) => (url.protocol === "file:" ? readAsResponse(url, signal) : fetch(url, { credentials: "omit", signal })),
+    coreUrl: () => new URL("./core.wasm", import.meta.url),
+    neuralUrl: () => new URL("./neural.wasm", import.meta.url),
+    baseUrl: undefined,
+    // Models of the package lie on disk already; those of other addresses are kept while the engine lives.
+    openModelCache: () => new MemoryModelCache(),
+  };
+}
+
+async function readAsResponse(url: URL, signal: AbortSignal): Promise<Response> {
+  const bytes = await readFile(fileURLToPath(url), { signal });
+  return new Response(new Uint8Array(bytes), { headers: { "content-length": String(bytes.byteLength) } });
+}
+
+function startWorker(url: ScriptUrl | undefined): WorkerPort {
+  const script = url ?? new URL("./worker.js", import.meta.url);
+  const worker = new Worker(script instanceof URL ? script : new URL(String(script)));
+  const port: WorkerPort = {
+    post: (message, transfer) => worker.postMessage(message, transfer),
+    onMessage: () => {},
+    onFailure: () => {},
+    terminate: () => void worker.terminate(),
+    keepAlive: (keep) => (keep ? worker.ref() : worker.unref()),
+  };
+  worker.on("message", (data: unknown) => port.onMessage(data));
+  worker.on("messageerror", () => port.onFailure("a message could not be read"));
+  worker.on("error", (error) => port.onFailure(error.message));
+  worker.on("exit", (code) => port.onFailure(`the worker ended with code ${code}`));
+  return port;
+}

@@ -1,0 +1,2 @@
+/** The package's version, put in when it is bundled. */
+declare const PACKAGE_VERSION: string;

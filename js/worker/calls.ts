@@ -1,0 +1,220 @@
+import { OtolithError } from "../errors.js";
+import { type Call, isTrap } from "./call.js";
+import type { Calls, Method, PrintData, SoundInput, WorkerKind } from "./protocol.js";
+import type { Catalog, CoreRooms, Freeable, NeuralRooms, Print, Separation, Sound } from "./rooms.js";
+
+/** What a worker answers a call with, and which buffers leave with the answer. */
+export type Answer<M extends Method> = { result: Calls[M]["result"]; transfer?: ArrayBuffer[] };
+
+type Handlers = { [M in Exclude<Method, "initialise">]: (params: Calls[M]["params"], call: Call) => Promise<Answer<M>> | Answer<M> };
+
+/** The calls of one wasm instance, and what it holds between them: one separation, one catalogue, the models loaded so far. */
+export class Instance {
+  readonly #rooms: CoreRooms | NeuralRooms;
+  readonly #kind: WorkerKind;
+  readonly #models = new Map<string, Freeable>();
+  #separation: Separation | undefined;
+  #catalog: Catalog | undefined;
+
+  constructor(rooms: CoreRooms | NeuralRooms, kind: WorkerKind) {
+    this.#rooms = rooms;
+    this.#kind = kind;
+  }
+
+  /** Bytes of linear memory, which never shrinks. */
+  get memoryBytes(): number {
+    return this.#rooms.memoryBytes();
+  }
+
+  /** The call named `method`; undefined if there is none. */
+  handler(method: string): ((params: never, call: Call) => Promise<Answer<Method>> | Answer<Method>) | undefined {
+    return Object.hasOwn(this.#handlers, method) ? this.#handlers[method as keyof Handlers] : undefined;
+  }
+
+  readonly #handlers: Handlers = {
+    decode: async (input, call) => {
+      const sound = await this.#decode(input, call);
+      return use(sound, () => {
+        const channels = Array.from({ length: sound.channelCount }, (_, index) => sound.channel(index));
+        const result = { channels, sampleRate: sound.sampleRate, warnings: sound.warnings };
+        return { result, transfer: channels.map((channel) => channel.buffer) };
+      });
+    },
+
+    encodeWav: ({ channels, sampleRate, format }) => {
+      const bytes = this.#rooms.encodeWav(channels, sampleRate, format);
+      return { result: bytes, transfer: [bytes.buffer] };
+    },
+
+    beats: async ({ options, ...input }, call) => {
+      const stepper = new this.#rooms.BeatStepper(await this.#decode(input, call), options);
+      await call.drive(stepper, "analyze");
+      return { result: stepper.finish() };
+    },
+
+    fingerprint: async ({ options, ...input }, call) => {
+      const stepper = new this.#rooms.Fingerprinter(await this.#decode(input, call), options);
+      await call.drive(stepper, "analyze");
+      const result = use(stepper.finish(), printData);
+      return { result, transfer: [result.bytes.buffer] };
+    },
+
+    inspect: ({ bytes, options }) => ({ result: JSON.parse(this.#inspect(bytes, options)) as Readonly<Record<string, unknown>> }),
+
+    manifest: ({ json, packageVersion }) => ({ result: this.#rooms.parseManifest(json, packageVersion) }),
+
+    sha256: ({ bytes }) => ({ result: this.#rooms.sha256(new Uint8Array(bytes)) }),
+
+    verifyModel: ({ entry, bytes }) => {
+      this.#rooms.verifyModel(entry, undefined, new Uint8Array(bytes));
+      return { result: null };
+    },
+
+    openSeparation: async ({ entry, options, ...input }, call) => {
+      this.#closeSeparation();
+      const sound = await this.#decode(input, call);
+      const { warnings, channelCount } = sound;
+      const separation = new this.#rooms.Separation(sound, entry, options);
+      await call.drive(separation, "analyze");
+      this.#separation = separation;
+      const { chunkCount, stemNames, sampleRate, frames, silentChunks, chunkSize, overlapSize } = separation;
+      return {
+        result: { chunkCount, stemNames, sampleRate, channelCount, frames, silentChunks, chunkSize, overlapSize, warnings },
+      };
+    },
+
+    takeChunk: ({ index }) => {
+      const { silent, gain, left, right } = this.#opened().chunk(index);
+      return { result: { silent, gain, left, right }, transfer: [left.buffer, right.buffer] };
+    },
+
+    pushChunk: ({ index, stems }) => {
+      const separation = this.#opened();
+      const segment = separation.push(index, stems);
+      if (!segment) return { result: null };
+      return use(segment, () => {
+        const channelsOf = (stem: number) => Array.from({ length: segment.channelCount }, (_, channel) => segment.stem(stem, channel));
+        const joined = separation.stemNames.map((_, stem) => channelsOf(stem));
+        const { index: position, start, frames } = segment;
+        return { result: { index: position, start, frames, stems: joined }, transfer: joined.flat().map((channel) => channel.buffer) };
+      });
+    },
+
+    closeSeparation: () => {
+      this.#closeSeparation();
+      return { result: null };
+    },
+
+    hasModel: ({ key }) => ({ result: this.#models.has(key) }),
+
+    loadModel: ({ key, entry, bytes }) => {
+      this.#models.get(key)?.free();
+      this.#models.delete(key);
+      this.#models.set(key, new (this.#neural().SeparatorModel)(entry, new Uint8Array(bytes)));
+      return { result: null };
+    },
+
+    runChunk: ({ key, left, right, gain, conditioning }, call) => {
+      const model = this.#models.get(key);
+      if (!model) throw new OtolithError("internal", `model ${key} is not loaded in this worker`);
+      const task = new (this.#neural().ChunkTask)(model, left, right, gain, conditioning);
+      return use(task, () => {
+        const stems = task.run((fraction) => call.report("infer", fraction, 1));
+        return { result: stems, transfer: [stems.buffer] };
+      });
+    },
+
+    openCatalog: ({ options }) => {
+      this.#catalog?.free();
+      this.#catalog = new this.#rooms.Catalog(options);
+      return { result: null };
+    },
+
+    importCatalog: ({ bytes }) => {
+      const imported = this.#rooms.Catalog.import(bytes);
+      this.#catalog?.free();
+      this.#catalog = imported;
+      return { result: null };
+    },
+
+    exportCatalog: () => {
+      const bytes = this.#openedCatalog().export();
+      return { result: bytes, transfer: [bytes.buffer] };
+    },
+
+    enrol: ({ id, metadata, print, replace }) => {
+      const catalog = this.#openedCatalog();
+      return use(this.#rooms.Print.fromBytes(print), (read) => {
+        catalog.enrol(id, metadata, read, replace);
+        return { result: null };
+      });
+    },
+
+    removeTrack: ({ id }) => ({ result: this.#openedCatalog().remove(id) }),
+
+    hasTrack: ({ id }) => ({ result: this.#openedCatalog().has(id) }),
+
+    match: ({ print, options }) => {
+      const catalog = this.#openedCatalog();
+      return use(this.#rooms.Print.fromBytes(print), (read) => ({ result: catalog.match(read, options) }));
+    },
+
+    catalogStats: () => ({ result: this.#openedCatalog().stats() }),
+
+    testPanic: ({ message }) => {
+      this.#rooms.__test_panic(message);
+      return { result: null };
+    },
+  };
+
+  /** The sound of `input`, decoded in steps. */
+  async #decode({ source, limits }: SoundInput, call: Call): Promise<Sound> {
+    if (source.kind === "samples") return new this.#rooms.Sound(source.channels, source.sampleRate, limits);
+    const bytes = source.bytes instanceof ArrayBuffer ? source.bytes : await source.bytes.arrayBuffer();
+    const decoder = new this.#rooms.Decoder(new Uint8Array(bytes), source.name, limits);
+    await call.drive(decoder, "decode");
+    return decoder.finish();
+  }
+
+  #inspect(bytes: Uint8Array, options: { hashes?: number; peaks?: number }): string {
+    return use(this.#rooms.Print.fromBytes(bytes), (print) => print.inspect(options));
+  }
+
+  #opened(): Separation {
+    if (!this.#separation) throw new OtolithError("internal", "no separation is open in this worker");
+    return this.#separation;
+  }
+
+  #closeSeparation(): void {
+    this.#separation?.free();
+    this.#separation = undefined;
+  }
+
+  #openedCatalog(): Catalog {
+    if (!this.#catalog) throw new OtolithError("internal", "no catalogue is open in this worker");
+    return this.#catalog;
+  }
+
+  #neural(): NeuralRooms {
+    if (this.#kind !== "neural") throw new OtolithError("internal", "this worker runs core.wasm, which has no networks");
+    return this.#rooms as NeuralRooms;
+  }
+}
+
+/** Uses `object` and frees it, whatever happens short of a trap. */
+function use<T extends Freeable, R>(object: T, action: (object: T) => R): R {
+  let result: R;
+  try {
+    result = action(object);
+  } catch (thrown) {
+    if (!isTrap(thrown)) object.free();
+    throw thrown;
+  }
+  object.free();
+  return result;
+}
+
+function printData(print: Print): PrintData {
+  const { algorithm, duration, hashCount, warnings } = print;
+  return { algorithm, duration, hashCount, warnings, bytes: print.bytes() };
+}

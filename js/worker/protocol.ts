@@ -1,0 +1,189 @@
+import type { BeatOptions, BeatTrack } from "../beats.js";
+import type { CatalogStats, Match } from "../catalog.js";
+import type { OtolithErrorCode } from "../errors.js";
+import type { JobPhase } from "../job.js";
+
+/** What crosses between the page and a worker: requests with an id one way, progress and one answer with that id the other way. */
+
+/** A sound on its way into a worker. */
+export type SoundSource =
+  | { readonly kind: "file"; readonly bytes: ArrayBuffer | Blob; readonly name: string }
+  | { readonly kind: "samples"; readonly channels: Float32Array[]; readonly sampleRate: number };
+
+/** Limits that Rust checks, in its own names. */
+export interface SoundLimits {
+  durationSeconds?: number;
+  inputBytes?: number;
+  decodedBytes?: number;
+  packetsPerByte?: number;
+}
+
+/** A sound in a worker's hands, with the limits it is read under. */
+export interface SoundInput {
+  readonly source: SoundSource;
+  readonly limits: SoundLimits;
+}
+
+/** Options of a separation that Rust reads. */
+export interface SeparationSettings {
+  chunk?: number;
+  overlap?: number;
+  conditioning?: boolean;
+  sampleRate?: "input" | 44100;
+}
+
+/** Options of a fingerprint that Rust reads. */
+export interface FingerprintSettings {
+  algorithm?: string;
+  profile?: string;
+  mix?: string;
+  silence?: number | false;
+}
+
+/** What a fingerprint is once it has left wasm. */
+export interface PrintData {
+  readonly algorithm: string;
+  readonly duration: number;
+  readonly hashCount: number;
+  readonly warnings: string[];
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** A prepared separation. */
+export interface SeparationPlan {
+  readonly chunkCount: number;
+  readonly stemNames: string[];
+  readonly sampleRate: number;
+  readonly channelCount: number;
+  readonly frames: number;
+  readonly silentChunks: number;
+  readonly chunkSize: number;
+  readonly overlapSize: number;
+  readonly warnings: string[];
+}
+
+/** One chunk for the network. */
+export interface ChunkInput {
+  readonly silent: boolean;
+  readonly gain: number;
+  readonly left: Float32Array<ArrayBuffer>;
+  readonly right: Float32Array<ArrayBuffer>;
+}
+
+/** A finished stretch of all stems: `stems[stem][channel]`. */
+export interface SegmentData {
+  readonly index: number;
+  readonly start: number;
+  readonly frames: number;
+  readonly stems: Float32Array<ArrayBuffer>[][];
+}
+
+/** Sample formats of a WAV file. */
+export type WavFormat = "wav16" | "wav24" | "wav32f";
+
+/** Planar samples. */
+export interface Samples {
+  readonly channels: Float32Array<ArrayBuffer>[];
+  readonly sampleRate: number;
+}
+
+/** Every call a worker answers: what it takes and what it gives. */
+export interface Calls {
+  initialise: { params: { kind: WorkerKind; module: WebAssembly.Module }; result: { version: string } };
+  decode: { params: SoundInput; result: Samples & { warnings: string[] } };
+  encodeWav: { params: { channels: Float32Array[]; sampleRate: number; format: WavFormat }; result: Uint8Array<ArrayBuffer> };
+  beats: { params: SoundInput & { options: Omit<BeatOptions, "signal" | "onProgress" | "transfer"> }; result: BeatTrack };
+  fingerprint: { params: SoundInput & { options: FingerprintSettings }; result: PrintData };
+  inspect: { params: { bytes: Uint8Array; options: { hashes?: number; peaks?: number } }; result: Readonly<Record<string, unknown>> };
+  manifest: { params: { json: string; packageVersion: string }; result: string };
+  sha256: { params: { bytes: ArrayBuffer }; result: string };
+  verifyModel: { params: { entry: string; bytes: ArrayBuffer }; result: null };
+  openSeparation: { params: SoundInput & { entry: string; options: SeparationSettings }; result: SeparationPlan };
+  takeChunk: { params: { index: number }; result: ChunkInput };
+  pushChunk: { params: { index: number; stems: Float32Array | undefined }; result: SegmentData | null };
+  closeSeparation: { params: Record<never, never>; result: null };
+  hasModel: { params: { key: string }; result: boolean };
+  loadModel: { params: { key: string; entry: string; bytes: ArrayBuffer }; result: null };
+  runChunk: {
+    params: { key: string; left: Float32Array; right: Float32Array; gain: number; conditioning: boolean };
+    result: Float32Array<ArrayBuffer>;
+  };
+  openCatalog: { params: { options: { algorithm?: string; profile?: string } }; result: null };
+  importCatalog: { params: { bytes: Uint8Array }; result: null };
+  exportCatalog: { params: Record<never, never>; result: Uint8Array<ArrayBuffer> };
+  enrol: { params: { id: string; metadata: string; print: Uint8Array; replace: boolean }; result: null };
+  removeTrack: { params: { id: string }; result: boolean };
+  hasTrack: { params: { id: string }; result: boolean };
+  match: { params: { print: Uint8Array; options: { top?: number; perTrack?: number; minConfidence?: number } }; result: Match[] };
+  catalogStats: { params: Record<never, never>; result: CatalogStats };
+  testPanic: { params: { message: string }; result: null };
+}
+
+/** Name of a call. */
+export type Method = keyof Calls;
+
+/** Which wasm file a worker runs: `core`, or `neural`, the same with the network runtime. */
+export type WorkerKind = "core" | "neural";
+
+/** From the page: a call, or the wish that call `cancel` stop. */
+export type ToWorker = { readonly id: number; readonly method: string; readonly params: unknown } | { readonly cancel: number };
+
+/** From a worker. */
+export type FromWorker =
+  | { readonly kind: "progress"; readonly id: number; readonly phase: JobPhase; readonly done: number; readonly total: number | null }
+  | { readonly kind: "result"; readonly id: number; readonly result: unknown; readonly memoryBytes: number }
+  | { readonly kind: "error"; readonly id: number; readonly error: ErrorData }
+  | { readonly kind: "cancelled"; readonly id: number }
+  | { readonly kind: "crashed"; readonly panic: string };
+
+/** An {@link OtolithError} on its way. */
+export interface ErrorData {
+  readonly code: OtolithErrorCode;
+  readonly message: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+/** Reads a message from the page; undefined for anything else. */
+export function readToWorker(data: unknown): ToWorker | undefined {
+  if (!isRecord(data)) return undefined;
+  if (isId(data.cancel)) return { cancel: data.cancel };
+  if (isId(data.id) && typeof data.method === "string") return { id: data.id, method: data.method, params: data.params };
+  return undefined;
+}
+
+/** Reads a message from a worker; undefined for anything else. */
+export function readFromWorker(data: unknown): FromWorker | undefined {
+  if (!isRecord(data)) return undefined;
+  const { kind, id } = data;
+  if (kind === "crashed" && typeof data.panic === "string") return { kind, panic: data.panic };
+  if (!isId(id)) return undefined;
+  if (kind === "cancelled") return { kind, id };
+  if (kind === "result" && typeof data.memoryBytes === "number") return { kind, id, result: data.result, memoryBytes: data.memoryBytes };
+  if (kind === "error" && isErrorData(data.error)) return { kind, id, error: data.error };
+  if (
+    kind === "progress" &&
+    typeof data.done === "number" &&
+    isPhase(data.phase) &&
+    (data.total === null || typeof data.total === "number")
+  )
+    return { kind, id, phase: data.phase, done: data.done, total: data.total };
+  return undefined;
+}
+
+const PHASES: readonly JobPhase[] = ["download", "decode", "analyze", "verify", "load", "infer"];
+
+function isPhase(value: unknown): value is JobPhase {
+  return PHASES.some((phase) => phase === value);
+}
+
+function isId(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isErrorData(value: unknown): value is ErrorData {
+  return isRecord(value) && typeof value.code === "string" && typeof value.message === "string" && isRecord(value.details);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
