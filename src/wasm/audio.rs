@@ -22,6 +22,17 @@ impl Sound {
     pub fn into_audio(self) -> Audio {
         self.audio
     }
+
+    /// The samples.
+    pub fn audio(&self) -> &Audio {
+        &self.audio
+    }
+}
+
+impl From<Audio> for Sound {
+    fn from(audio: Audio) -> Self {
+        Self { audio, warnings: Vec::new() }
+    }
 }
 
 #[wasm_bindgen]

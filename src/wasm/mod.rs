@@ -4,6 +4,7 @@
 //! `globalThis.otolithPanic` before the trap, so that the worker can report it.
 
 mod audio;
+mod beat;
 mod error;
 mod options;
 

@@ -1,0 +1,180 @@
+//! One sound being tracked, in steps short enough to stay responsive between them.
+
+use std::borrow::Borrow;
+
+use super::bar::{downbeat_evidence, find_bars};
+use super::dynamic_programming::BeatSequence;
+use super::onset::{FRAMES_PER_SECOND, Novelty, OnsetAnalysis, Onsets, seconds_of};
+use super::tempo::Tempo;
+use super::tempogram::Tempogram;
+use super::{BeatConfig, BeatMethod, BeatNotice, BeatTrack, SHORTEST};
+use crate::audio::Audio;
+use crate::error::{Error, Result};
+
+/// Frames, windows and frames again that one step takes on: some 20 ms each.
+const ONSET_FRAMES: usize = 500;
+const TEMPO_WINDOWS: usize = 100;
+const SEQUENCE_FRAMES: usize = 50_000;
+/// Shares of the progress that onsets and tempogram take.
+const ONSET_SHARE: f64 = 0.9;
+const TEMPO_SHARE: f64 = 0.08;
+/// A frame below this root mean square is silence: -70 dBFS.
+const SILENCE: f32 = 3.162_277_7e-4;
+/// Beats are dropped in silences longer than this, in seconds.
+const LONGEST_SILENCE: f64 = 2.0;
+/// Seconds that the flux of an onset leads it by: its window reaches ahead.
+const ONSET_LEAD: f64 = 0.0105;
+
+/// A sound on its way to a [`BeatTrack`]. `A` owns or borrows the sound, which is let go of as soon as its onsets are known.
+pub struct BeatTracking<A: Borrow<Audio>> {
+    config: BeatConfig,
+    phase: Phase<A>,
+}
+
+enum Phase<A> {
+    Onsets {
+        audio: A,
+        analysis: Box<OnsetAnalysis>,
+    },
+    Tempo {
+        onsets: Onsets,
+        novelty: Novelty,
+        tempogram: Box<Tempogram>,
+    },
+    Sequence {
+        onsets: Onsets,
+        novelty: Novelty,
+        tempogram: Box<Tempogram>,
+        path: super::tempogram::TempoPath,
+        sequence: BeatSequence,
+    },
+    Done(BeatTrack),
+    /// Between two phases; never seen from outside.
+    Moving,
+}
+
+impl<A: Borrow<Audio>> BeatTracking<A> {
+    pub(super) fn new(config: BeatConfig, audio: A) -> Result<Self> {
+        let duration = audio.borrow().duration();
+        if duration < SHORTEST {
+            return Err(Error::TooShort { capability: "beats", given: duration, needed: SHORTEST });
+        }
+        let analysis = Box::new(OnsetAnalysis::new(audio.borrow())?);
+        Ok(Self { config, phase: Phase::Onsets { audio, analysis } })
+    }
+
+    /// Does some 20 ms of work. True while there is more.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only.
+    pub fn step(&mut self) -> Result<bool> {
+        self.phase = match std::mem::replace(&mut self.phase, Phase::Moving) {
+            Phase::Onsets { audio, mut analysis } => {
+                if analysis.step(audio.borrow(), ONSET_FRAMES) {
+                    Phase::Onsets { audio, analysis }
+                } else {
+                    let onsets = analysis.finish();
+                    let novelty = Novelty::new(&onsets.flux);
+                    let tempogram = Box::new(Tempogram::new(onsets.flux.len(), self.config.min_bpm..self.config.max_bpm));
+                    Phase::Tempo { onsets, novelty, tempogram }
+                }
+            }
+            Phase::Tempo { onsets, novelty, mut tempogram } => {
+                if tempogram.step(&novelty.strength, TEMPO_WINDOWS) {
+                    Phase::Tempo { onsets, novelty, tempogram }
+                } else {
+                    let path = tempogram.path(onsets.flux.len())?;
+                    Phase::Sequence { onsets, novelty, tempogram, path, sequence: BeatSequence::default() }
+                }
+            }
+            Phase::Sequence { onsets, novelty, tempogram, path, mut sequence } => {
+                if sequence.step(&novelty.strength, &path.periods, SEQUENCE_FRAMES) {
+                    Phase::Sequence { onsets, novelty, tempogram, path, sequence }
+                } else {
+                    let frames = sequence.beats(&novelty.strength, &path.periods);
+                    Phase::Done(self.assemble(&onsets, &novelty, &frames, &tempogram, &path))
+                }
+            }
+            Phase::Done(track) => Phase::Done(track),
+            Phase::Moving => return Err(Error::internal("a beat tracking step failed before and was called again")),
+        };
+        Ok(!matches!(self.phase, Phase::Done(_)))
+    }
+
+    /// Share done, 0..1.
+    #[must_use]
+    pub fn progress(&self) -> f64 {
+        match &self.phase {
+            Phase::Onsets { analysis, .. } => ONSET_SHARE * analysis.done() as f64 / analysis.frames().max(1) as f64,
+            Phase::Tempo { tempogram, .. } => ONSET_SHARE + TEMPO_SHARE * tempogram.done() as f64 / tempogram.windows().max(1) as f64,
+            Phase::Sequence { sequence, onsets, .. } => {
+                let before = ONSET_SHARE + TEMPO_SHARE;
+                before + (1.0 - before) * sequence.progress(onsets.flux.len())
+            }
+            Phase::Done(_) | Phase::Moving => 1.0,
+        }
+    }
+
+    /// The result.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] if [`BeatTracking::step`] still has something to do.
+    pub fn finish(self) -> Result<BeatTrack> {
+        match self.phase {
+            Phase::Done(track) => Ok(track),
+            _ => Err(Error::invalid("beats were asked for before the last step: call step until it returns false")),
+        }
+    }
+
+    fn assemble(
+        &self,
+        onsets: &Onsets,
+        novelty: &Novelty,
+        frames: &[usize],
+        tempogram: &Tempogram,
+        path: &super::tempogram::TempoPath,
+    ) -> BeatTrack {
+        let silent = silences(&onsets.level);
+        let frames: Vec<usize> = frames.iter().copied().filter(|frame| !silent.iter().any(|span| span.contains(frame))).collect();
+        let beats: Vec<f64> = frames.iter().map(|&frame| beat_time(&novelty.strength, frame).max(0.0)).collect();
+        let tempo = Tempo::of(&beats, &novelty.activation, tempogram, path);
+        let notice = (self.config.method == BeatMethod::Auto).then_some(BeatNotice::ModelMissing);
+        let mut track = BeatTrack { beats, downbeats: Vec::new(), tempo, meter: None, method: BeatMethod::Flux, notice };
+        if track.tempo.bpm.is_none() || track.tempo.confidence == 0.0 {
+            // Nothing periodic was heard: a grid through it would be invented.
+            return BeatTrack { beats: Vec::new(), tempo: Tempo::none(), ..track };
+        }
+        if self.config.downbeats
+            && let Some((meter, downbeats)) = find_bars(&downbeat_evidence(onsets, &frames), &self.config.meters)
+        {
+            track.meter = Some(meter);
+            track.downbeats = downbeats.iter().filter_map(|&index| track.beats.get(index).copied()).collect();
+        }
+        track
+    }
+}
+
+/// Time of the onset peak next to `frame`, in seconds, between frames by a parabola.
+fn beat_time(strength: &[f64], frame: usize) -> f64 {
+    let value = |at: usize| strength.get(at).copied().unwrap_or(0.0);
+    let reach = 2;
+    let peak = (frame.saturating_sub(reach)..=frame + reach).max_by(|&a, &b| value(a).total_cmp(&value(b))).unwrap_or(frame);
+    let (before, now, after) = (value(peak.saturating_sub(1)), value(peak), value(peak + 1));
+    let curvature = before - 2.0 * now + after;
+    let shift = if curvature < 0.0 { (0.5 * (before - after) / curvature).clamp(-0.5, 0.5) } else { 0.0 };
+    seconds_of(peak as f64 + shift) + ONSET_LEAD
+}
+
+/// Spans of frames that are silent for long.
+fn silences(level: &[f32]) -> Vec<std::ops::Range<usize>> {
+    let mut spans = Vec::new();
+    let mut start = 0;
+    for run in level.chunk_by(|a, b| (*a < SILENCE) == (*b < SILENCE)) {
+        let is_silent = run.first().is_some_and(|level| *level < SILENCE);
+        if is_silent && run.len() as f64 > LONGEST_SILENCE * FRAMES_PER_SECOND {
+            spans.push(start..start + run.len());
+        }
+        start += run.len();
+    }
+    spans
+}
