@@ -1,11 +1,11 @@
 // `npm run build -- [--quick] [--only core|neural] [--verbose] [--no-system]`: set-up and build, nothing else.
-import { parseArgs } from "node:util";
+import { readArguments } from "./arguments.mjs";
 import { variants } from "./build-wasm.mjs";
 import { report, SetupFailure } from "./failure.mjs";
 import { setUp } from "./setup.mjs";
 
 try {
-  const { values } = parseArgs({
+  const { values } = readArguments({
     options: {
       quick: { type: "boolean" },
       only: { type: "string", multiple: true },

@@ -1,10 +1,12 @@
 // The main job of npm start, by the built package alone: stems, beats, and a clip found among enrolled songs.
+import { readdirSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { basename, extname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { dist, root } from "./paths.mjs";
 import { seconds } from "./step.mjs";
 
+const examples = join(root, "www/public");
 const clipSeconds = 5;
 
 /** The middle of a sound: `clipSeconds` of it, or all where it is shorter. */
@@ -19,8 +21,11 @@ function cut({ channels, sampleRate }) {
   };
 }
 
-/** The same sound backwards: as loud and as long, and no match for anything in it. */
-const reversed = ({ channels, sampleRate }) => ({ channels: channels.map((one) => one.slice().reverse()), sampleRate });
+/** The songs that come with the project: what a clip must not be taken for. */
+const bundledSongs = () =>
+  readdirSync(examples)
+    .filter((name) => name.endsWith(".flac"))
+    .map((name) => join(examples, name));
 
 /**
  * Runs the main job.
@@ -66,10 +71,11 @@ export async function runMainJob(file, out) {
     await timed("match", async () => {
       const catalog = await engine.openCatalog();
       await catalog.enrol(sound, { id: title });
-      await catalog.enrol(reversed(sound), { id: `${title} played backwards` });
+      const others = bundledSongs().filter((song) => song !== file);
+      for (const song of others) await catalog.enrol(pathToFileURL(song), { id: `bundled ${basename(song, ".flac")}` });
       const clip = cut(sound);
       const [hit] = await catalog.match(clip.sound, { top: 1 });
-      const asked = `${clip.length.toFixed(1)} s from ${clip.start.toFixed(2)} s on, among 2 enrolled songs`;
+      const asked = `${clip.length.toFixed(1)} s from ${clip.start.toFixed(2)} s on, among ${others.length + 1} enrolled songs`;
       return hit ? `${asked}: ${hit.id} at ${hit.offset.toFixed(2)} s (confidence ${hit.confidence.toFixed(2)})` : `${asked}: no match`;
     });
   } finally {

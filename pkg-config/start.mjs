@@ -2,7 +2,7 @@
 // then the playground.
 import { existsSync } from "node:fs";
 import { basename, join, relative, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { readArguments } from "./arguments.mjs";
 import { report, SetupFailure } from "./failure.mjs";
 import { runMainJob } from "./main-job.mjs";
 import { root } from "./paths.mjs";
@@ -12,22 +12,6 @@ import { seconds } from "./step.mjs";
 
 const example = join(root, "www/public/example.flac");
 const firstPort = 4173;
-
-function readArguments() {
-  try {
-    return parseArgs({
-      allowPositionals: true,
-      options: {
-        "no-serve": { type: "boolean" },
-        port: { type: "string" },
-        verbose: { type: "boolean" },
-        "no-system": { type: "boolean" },
-      },
-    });
-  } catch (error) {
-    throw new SetupFailure(error.message, { status: 2 });
-  }
-}
 
 /** The playground at the asked port, else at the first free one from 4173 on. */
 async function servePlayground(asked) {
@@ -42,7 +26,10 @@ async function servePlayground(asked) {
 }
 
 try {
-  const { values, positionals } = readArguments();
+  const { values, positionals } = readArguments({
+    allowPositionals: true,
+    options: { "no-serve": { type: "boolean" }, port: { type: "string" }, verbose: { type: "boolean" }, "no-system": { type: "boolean" } },
+  });
   const file = positionals[0] === undefined ? example : resolve(process.env.INIT_CWD ?? ".", positionals[0]);
   if (positionals.length > 1) throw new SetupFailure(`npm start takes one file, got ${positionals.length}`, { status: 2 });
   if (!existsSync(file)) throw new SetupFailure(`${file} does not exist: name a sound file`, { status: 2 });

@@ -2,7 +2,7 @@
 // The last line of its output is `N passed, N failed, N skipped`.
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { parseArgs } from "node:util";
+import { readArguments } from "./arguments.mjs";
 import { report, SetupFailure } from "./failure.mjs";
 import { layers as ownLayers } from "./layers/index.mjs";
 import { runLayers } from "./run-layers.mjs";
@@ -25,7 +25,7 @@ async function chosenLayers(values) {
 }
 
 try {
-  const { values } = parseArgs({
+  const { values } = readArguments({
     options: {
       layer: { type: "string", multiple: true },
       filter: { type: "string" },

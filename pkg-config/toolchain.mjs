@@ -121,6 +121,15 @@ function firstUsable(candidates, way) {
   return undefined;
 }
 
+/** Rust links build scripts and macros by the system's C compiler: without one nothing builds. */
+async function needLinker({ allowSystem, say, verbose }) {
+  const found = () => ["cc", "gcc", "clang"].some((name) => onPath(name).length > 0);
+  if (found()) return;
+  await installPackages(["build-essential"], { allowSystem, say, verbose, reason: "to link (no C compiler was found)" });
+  if (!found())
+    throw new SetupFailure("no C compiler was found, which Rust links with: on Debian `apt install build-essential`", { status: 2 });
+}
+
 const advice = `no way of building ${target} was found: run \`rustup target add ${target}\`, or on Debian \`apt install ${debianPackages.join(" ")}\``;
 
 /**
@@ -134,6 +143,7 @@ export async function chooseToolchain({ allowSystem, say, verbose }) {
     const { traces: then, toolchain } = JSON.parse(readFileSync(kept, "utf8"));
     if (JSON.stringify(then) === JSON.stringify(traces()) && existsSync(toolchain.cargo)) return toolchain;
   }
+  await needLinker({ allowSystem, say, verbose });
   let candidates = compilers();
   const keep = (toolchain) => {
     mkdirSync(toolsDir, { recursive: true });

@@ -37,7 +37,9 @@ function wrongImportsOf(path: string, text: string): string[] {
   const ownFloor = floor[own];
   if (ownFloor === undefined) return [`${path}: its module is on no floor; name it in the list of this test`];
   const production = text.replace(/^\s*\/\/.*$/gm, "");
-  const grouped = [...production.matchAll(/\bcrate::\{([^}]*)\}/g)].flatMap(([, names]) => (names ?? "").split(",").map((one) => one.trim().split("::")[0] ?? ""));
+  const grouped = [...production.matchAll(/\bcrate::\{([^}]*)\}/g)].flatMap(([, names]) =>
+    (names ?? "").split(",").map((one) => one.trim().split("::")[0] ?? ""),
+  );
   const single = [...production.matchAll(/\bcrate::(\w+)/g)].map(([, name]) => name ?? "");
   return [...grouped, ...single].flatMap((name) => {
     const other = floor[name];
@@ -82,7 +84,9 @@ describe("imports", () => {
   });
 
   test("only src/wasm names the bindings to JavaScript", () => {
-    const named = files.filter((path) => /^src\/(?!wasm\/).*\.rs$/.test(path) && /\b(wasm_bindgen|js_sys|web_sys)::(?!wasm_bindgen_test)/.test(read(path)));
+    const named = files.filter(
+      (path) => /^src\/(?!wasm\/).*\.rs$/.test(path) && /\b(wasm_bindgen|js_sys|web_sys)::(?!wasm_bindgen_test)/.test(read(path)),
+    );
     expect(named).toEqual([]);
   });
 
@@ -118,7 +122,11 @@ describe("files", () => {
 /** Whether a path of the map exists; `<room>` stands for any name, a bare file name for one in the folder of the path before it. */
 function exists(path: string): boolean {
   if (!path.includes("<")) return existsSync(join(root, path));
-  const pattern = new RegExp(`^${basename(path).replaceAll(".", "\\.").replace(/<[^>]+>/g, ".+")}$`);
+  const pattern = new RegExp(
+    `^${basename(path)
+      .replaceAll(".", "\\.")
+      .replace(/<[^>]+>/g, ".+")}$`,
+  );
   const folder = join(root, dirname(path));
   return existsSync(folder) && readdirSync(folder).some((name) => pattern.test(name));
 }
