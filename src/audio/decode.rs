@@ -3,9 +3,9 @@
 //! The format is found by content; a wrong file name does no harm. Encoder delay and padding are trimmed where the container names
 //! them (LAME header, Vorbis granule positions, MP4 edit list), so that lengths are those that ffmpeg gives.
 //!
-//! Damage is treated as a listener would want: a packet that cannot be decoded becomes silence of its own length, so that what
-//! follows keeps its time, and is counted in a warning; a file that ends early gives what is there, with a warning. It is an error
-//! if nothing can be decoded, or if more than half of the packets are damaged: then what plays is not the sound that was stored.
+//! Damage is treated as a listener would want: a packet that is lost or cannot be decoded becomes silence of its own length, so that
+//! what follows keeps its time, and is counted in a warning; a file that ends early gives what is there, with a warning. It is an
+//! error if nothing can be decoded, or if more than half of the packets are damaged: then what plays is not the sound that was stored.
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -31,6 +31,13 @@ const STEP_FRAMES: usize = 65_536;
 const STEP_PACKETS: usize = 256;
 /// Longest silence put in place of one damaged packet: the longest block that any codec here has (FLAC).
 const LONGEST_BLOCK: f64 = 65_535.0;
+/// Longest gap between the timestamps of two packets that is filled with silence, in seconds: two lost pages of Ogg at 64 kbit/s. A
+/// longer one is more likely a damaged timestamp.
+const LONGEST_GAP: f64 = 20.0;
+/// Packets in a row of another rate or channel count after which the sound is taken to have changed: 0.2 s of MP3, more than chance.
+const CHANGED_PACKETS: u32 = 8;
+/// How symphonia's MPEG decoder words a packet of another rate or channel count.
+const CHANGED_SHAPE: &str = "invalid audio buffer signal spec";
 
 /// A decoded file.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +71,11 @@ pub struct Decoder {
     packets: u64,
     damaged: u64,
     first_damage: String,
+    /// Packets of another shape since the last good one.
+    changed: u32,
+    /// Timestamp that the next packet should have, in the track's time base.
+    next_timestamp: Option<i64>,
+    gaps: u64,
     warnings: Vec<String>,
     has_ended: bool,
 }
@@ -112,6 +124,9 @@ impl Decoder {
             packets: 0,
             damaged: 0,
             first_damage: String::new(),
+            changed: 0,
+            next_timestamp: None,
+            gaps: 0,
             warnings,
             has_ended: false,
         })
@@ -175,9 +190,15 @@ impl Decoder {
         if self.damaged > 0 {
             self.warnings.push(format!("{damage}; silence stands in their place"));
         }
+        if self.gaps > 0 {
+            self.warnings.push(format!("packets are missing in {} places; silence stands in their place", self.gaps));
+        }
         if let Some(declared) = declared.filter(|&declared| frames < declared && self.warnings.is_empty()) {
             let whole = declared as f64 / f64::from(self.planes.sample_rate());
             self.warnings.push(format!("the file ends after {:.3} s of {whole:.3} s", self.planes.seconds()));
+        }
+        if self.warnings.is_empty() && self.codec.finalize().verify_ok == Some(false) {
+            self.warnings.push("the sound does not agree with the checksum in the file: some of it may be damaged".to_owned());
         }
         self.planes.cut_at_declared();
         let (channels, sample_rate) = self.planes.into_parts();
@@ -191,23 +212,52 @@ impl Decoder {
         self.packets += 1;
         self.packet_bytes += packet.data.len();
         self.limits.check_packets(self.packets, self.input_bytes as u64)?;
+        self.fill_gap(packet)?;
         match self.codec.decode(packet) {
-            Ok(block) => self.planes.append(&block, self.input_bytes),
-            Err(error) => {
-                self.damaged += 1;
-                if self.first_damage.is_empty() {
-                    self.first_damage = reason(&error);
-                }
-                self.planes.append_silence(self.frames_of(packet))
+            Ok(block) => {
+                self.changed = 0;
+                self.planes.append(&block, self.input_bytes)
             }
+            Err(error) => self.replace_damaged(packet, &error),
         }
     }
 
-    /// Frames that a packet would have given, by the container's word.
-    fn frames_of(&self, packet: &Packet) -> usize {
-        let (Some(base), rate) = (self.time_base, self.planes.sample_rate()) else { return 0 };
-        let seconds = packet.dur.get() as f64 * f64::from(base.numer.get()) / f64::from(base.denom.get());
-        (seconds * f64::from(rate)).round().min(LONGEST_BLOCK) as usize
+    /// Puts silence where packets before this one are missing.
+    fn fill_gap(&mut self, packet: &Packet) -> Result<()> {
+        let start = packet.pts.get();
+        let expected = self.next_timestamp.replace(start.saturating_add_unsigned(packet.block_dur().get()));
+        let Some(gap) = expected.map(|expected| start.saturating_sub(expected)).filter(|&gap| gap > 0) else { return Ok(()) };
+        let seconds = self.seconds(gap as f64);
+        let frames = (seconds * f64::from(self.planes.sample_rate())).round();
+        if frames < 1.0 {
+            return Ok(());
+        }
+        self.gaps += 1;
+        if seconds > LONGEST_GAP {
+            return Ok(());
+        }
+        self.planes.append_silence(frames as usize)
+    }
+
+    fn replace_damaged(&mut self, packet: &Packet, error: &SymphoniaError) -> Result<()> {
+        self.damaged += 1;
+        if self.first_damage.is_empty() {
+            self.first_damage = reason(error);
+        }
+        if matches!(error, SymphoniaError::DecodeError(why) if why.contains(CHANGED_SHAPE)) {
+            self.changed += 1;
+            if self.changed == CHANGED_PACKETS {
+                let seconds = self.planes.seconds();
+                return Err(Error::UnsupportedFormat { found: format!("the sample rate or the channels change after {seconds:.3} s") });
+            }
+        }
+        let frames = self.seconds(packet.dur.get() as f64) * f64::from(self.planes.sample_rate());
+        self.planes.append_silence(frames.round().min(LONGEST_BLOCK) as usize)
+    }
+
+    /// Ticks of the track's time base in seconds; 0 if it has none.
+    fn seconds(&self, ticks: f64) -> f64 {
+        self.time_base.map_or(0.0, |base| ticks * f64::from(base.numer.get()) / f64::from(base.denom.get()))
     }
 
     /// Continues with the next stream of a chained file, as Internet radio recordings are. It must have the same rate and channels.
@@ -220,6 +270,7 @@ impl Decoder {
         self.codec = open_codec(parameters, "")?;
         (self.track, self.time_base) = (track.id, track.time_base);
         self.planes.forget_declared();
+        self.next_timestamp = None;
         // A chain of empty streams is work too.
         self.packets += 1;
         self.limits.check_packets(self.packets, self.input_bytes as u64)
@@ -234,8 +285,13 @@ fn open_codec(parameters: &AudioCodecParameters, hint: &str) -> Result<Box<dyn A
     if parameters.codec == well_known::CODEC_ID_OPUS {
         return Err(unsupported(hint, "its codec is Opus, which the browser decodes (AudioContext.decodeAudioData) and otolith does not"));
     }
+    // symphonia-codec-vorbis 0.6.1 undoes channel couplings in ascending order where Vorbis I, 4.3.5, says descending: surround comes
+    // out as a wrong mixture, and a wrong sound is worse than none.
+    if parameters.codec == well_known::CODEC_ID_VORBIS && parameters.channels.as_ref().is_some_and(|channels| channels.count() > 2) {
+        return Err(unsupported(hint, "its codec is Vorbis with more than 2 channels, which is not decoded here"));
+    }
     symphonia::default::get_codecs()
-        .make_audio_decoder(parameters, &AudioDecoderOptions::default())
+        .make_audio_decoder(parameters, &AudioDecoderOptions::default().verify(true))
         .map_err(|error| unsupported(hint, &reason(&error)))
 }
 
