@@ -226,9 +226,8 @@ export class Engine {
     const reader = new OptionReader(options, "options", ["format"]);
     const format = reader.oneOf("format", ["wav16", "wav24", "wav32f"] as const) ?? "wav16";
     const { channels, sampleRate } = holdSamples(audio, false);
-    const { signal } = this.#parts.closed;
     const transfer = channels.map(({ buffer }) => buffer);
-    return this.#workshop.core.use(signal, (link) => link.call("encodeWav", { channels, sampleRate, format }, { signal, transfer }));
+    return this.#workshop.core.use(undefined, (link) => link.call("encodeWav", { channels, sampleRate, format }, { transfer }));
   }
 
   /**
@@ -244,8 +243,7 @@ export class Engine {
     if (!(bytes instanceof ArrayBuffer || bytes instanceof Uint8Array))
       throw new TypeError(`bytes must be an ArrayBuffer or Uint8Array, got ${show(bytes)}`);
     const asked = { ...(hashes !== undefined && { hashes }), ...(peaks !== undefined && { peaks }) };
-    const { signal } = this.#parts.closed;
-    return this.#workshop.core.use(signal, (link) => link.call("inspect", { bytes: new Uint8Array(bytes), options: asked }, { signal }));
+    return this.#workshop.core.use(undefined, (link) => link.call("inspect", { bytes: new Uint8Array(bytes), options: asked }));
   }
 
   /** Ends everything: jobs reject with `disposed`, workers are terminated, catalogues are gone. Twice is as good as once. */
@@ -267,13 +265,12 @@ export class Engine {
 
   /** Starts the first worker, so that what is wrong with files or addresses shows at once. @internal */
   async warmUp(): Promise<void> {
-    await this.#workshop.core.use(this.#parts.closed.signal, async () => {});
+    await this.#workshop.core.use(undefined, async () => {});
   }
 
   /** Makes a worker of the pool panic, as a fault in Rust would. For tests. @internal */
   async crash(message: string): Promise<void> {
-    const { signal } = this.#parts.closed;
-    await this.#workshop.core.use(signal, (link) => link.call("testPanic", { message }));
+    await this.#workshop.core.use(undefined, (link) => link.call("testPanic", { message }));
   }
 
   async #openCatalog(settings: ReturnType<typeof readCatalogOptions>, forget: () => void): Promise<Catalog> {
@@ -291,7 +288,7 @@ export class Engine {
 
   async #startWorker(kind: WorkerKind): Promise<WorkerLink> {
     const { platform, wasm, closed, workerUrl } = this.#parts;
-    const module = await wasm.module(kind, closed.signal);
+    const module = await wasm.module(kind);
     const { link, version } = await WorkerLink.start(platform.startWorker(workerUrl), kind, module);
     if (version === PACKAGE_VERSION && !closed.signal.aborted) return link;
     const message = `${kind}.wasm is of version ${version}, the script of ${PACKAGE_VERSION}: serve the files of one version`;

@@ -46,8 +46,8 @@ class ChunkRun {
   failure: { readonly thrown: unknown } | undefined;
   readonly #inference: Inference;
   readonly #job: JobContext;
-  /** Ends all lanes when one fails or the job is cancelled. */
-  readonly #stop = new AbortController();
+  /** One a lane, to end all when one fails or the job is cancelled. */
+  readonly #stops: AbortController[] = [];
   readonly #startedAt = performance.now();
   readonly #entry: string;
   /** Share done of every chunk under way. */
@@ -69,18 +69,21 @@ class ChunkRun {
   /** Ends all lanes; the first failure is the one that counts. */
   fail(thrown: unknown): void {
     this.failure ??= { thrown };
-    this.#stop.abort(thrown);
+    for (const stop of this.#stops) stop.abort(thrown);
   }
 
   /** Takes chunk after chunk until there is none left. It does not reject: failures go to {@link ChunkRun.fail}. */
   async lane(): Promise<void> {
     const { chunkCount, pieces } = this.#inference;
+    const stop = new AbortController();
+    this.#stops.push(stop);
+    const { signal } = stop;
     try {
       for (;;) {
-        await pieces.room(this.#stop.signal);
+        await pieces.room(signal);
         if (this.#next >= chunkCount) return;
         const index = this.#next++;
-        await this.#deliver(index, await this.#chunk(index));
+        await this.#deliver(index, await this.#chunk(index, signal), signal);
       }
     } catch (thrown) {
       this.fail(thrown);
@@ -88,14 +91,13 @@ class ChunkRun {
   }
 
   /** The stems of a chunk; undefined for a silent one. */
-  async #chunk(index: number): Promise<Float32Array | undefined> {
+  async #chunk(index: number, signal: AbortSignal): Promise<Float32Array | undefined> {
     const { home, pool, conditioning, model } = this.#inference;
-    const signal = this.#stop.signal;
     const { silent, gain, left, right } = await home.call("takeChunk", { index }, { signal });
     if (silent) return undefined;
     this.#underWay.set(index, 0);
     return pool.use(signal, async (link) => {
-      await this.#load(link);
+      await this.#load(link, signal);
       const params = { key: model.entry.sha256, left, right, gain, conditioning };
       const onProgress = (_: string, done: number) => {
         this.#underWay.set(index, done);
@@ -108,31 +110,30 @@ class ChunkRun {
   }
 
   /** Gives the worker the model, once. */
-  async #load(link: WorkerLink): Promise<void> {
+  async #load(link: WorkerLink, signal: AbortSignal): Promise<void> {
     const { model, bytes } = this.#inference;
     const key = model.entry.sha256;
-    const signal = this.#stop.signal;
     if (await link.call("hasModel", { key }, { signal })) return;
     await link.call("loadModel", { key, entry: this.#entry, bytes }, { signal });
   }
 
-  #deliver(index: number, stems: Float32Array | undefined): Promise<void> {
+  #deliver(index: number, stems: Float32Array | undefined, signal: AbortSignal): Promise<void> {
     this.#underWay.delete(index);
     this.#finished += 1;
     this.#report();
     this.#early.set(index, stems);
-    this.#pushing = this.#pushing.then(() => this.#pushReady());
+    this.#pushing = this.#pushing.then(() => this.#pushReady(signal));
     return this.#pushing;
   }
 
-  async #pushReady(): Promise<void> {
+  async #pushReady(signal: AbortSignal): Promise<void> {
     const { home, onSegment } = this.#inference;
     while (this.#early.has(this.#toPush)) {
       const index = this.#toPush++;
       const stems = this.#early.get(index);
       this.#early.delete(index);
       const transfer = stems ? [stems.buffer as ArrayBuffer] : [];
-      const segment = await home.call("pushChunk", { index, stems }, { signal: this.#stop.signal, transfer });
+      const segment = await home.call("pushChunk", { index, stems }, { signal, transfer });
       if (segment) onSegment(segment);
     }
   }

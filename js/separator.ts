@@ -1,3 +1,4 @@
+import { abortable } from "./abortable.js";
 import { callOptions, openSound, SOUND_OPTIONS, type SoundOptions, type Workshop } from "./analysis.js";
 import { type AudioInput, type HeldInput, holdInput } from "./audio-input.js";
 import { OtolithError } from "./errors.js";
@@ -249,7 +250,11 @@ class Separation {
     if (this.#options.collect) this.#reserve(plan);
     const bytes = await models.fetch(model, home, this.#job);
     this.#job.report("load", 0, 1);
-    await wasm.module("neural", this.#job.signal, (done, total) => this.#job.report("download", done, total));
+    // Cancelling ends the wait and not the fetch, which another job may share.
+    await abortable(
+      wasm.module("neural", (done, total) => this.#job.report("download", done, total)),
+      this.#job.signal,
+    );
     this.#job.report("load", 1, 1);
     const inference = await inferChunks(
       {

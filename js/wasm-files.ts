@@ -1,4 +1,3 @@
-import { abortable } from "./abortable.js";
 import { messageOf, OtolithError } from "./errors.js";
 import type { Platform } from "./platform.js";
 import { firstBytes, isWebPage, readBody } from "./response.js";
@@ -27,18 +26,15 @@ export class WasmFiles {
     this.#sources = sources;
   }
 
-  /**
-   * The compiled file. Aborting `signal` ends the wait and not the fetch, which another job may share. A failure is not kept: the next
-   * call tries again.
-   */
-  module(kind: WorkerKind, signal: AbortSignal, report?: ByteReport): Promise<WebAssembly.Module> {
+  /** The compiled file. A failure is not kept: the next call tries again. */
+  module(kind: WorkerKind, report?: ByteReport): Promise<WebAssembly.Module> {
     let module = this.#modules.get(kind);
     if (!module) {
       module = this.#load(kind, report);
       module.catch(() => this.#modules.delete(kind));
       this.#modules.set(kind, module);
     }
-    return abortable(module, signal);
+    return module;
   }
 
   async #load(kind: WorkerKind, report?: ByteReport): Promise<WebAssembly.Module> {

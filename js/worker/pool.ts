@@ -25,10 +25,11 @@ export class WorkerPool {
   }
 
   /** Runs `task` with a worker of its own, when one is free. Aborting `signal` meanwhile leaves the line. */
-  async use<T>(signal: AbortSignal, task: (link: WorkerLink) => Promise<T>): Promise<T> {
+  async use<T>(signal: AbortSignal | undefined, task: (link: WorkerLink) => Promise<T>): Promise<T> {
     await this.#turn(signal);
     let link: WorkerLink | undefined;
     try {
+      if (this.#closed !== undefined) throw this.#closed;
       link = this.#idle.pop() ?? (await this.#start());
       if (this.#closed !== undefined) {
         link.close(this.#closed);
@@ -62,20 +63,20 @@ export class WorkerPool {
     this.#idle.push(link);
   }
 
-  async #turn(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
+  async #turn(signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
     if (this.#closed !== undefined) throw this.#closed;
     if (this.#taken >= this.#size || this.#waiting.length > 0) {
       await new Promise<void>((resolve, reject) => {
         const enter = () => {
-          signal.removeEventListener("abort", leave);
+          signal?.removeEventListener("abort", leave);
           resolve();
         };
         const leave = () => {
           this.#waiting.splice(this.#waiting.indexOf(enter), 1);
-          reject(signal.reason);
+          reject(signal?.reason);
         };
-        signal.addEventListener("abort", leave, { once: true });
+        signal?.addEventListener("abort", leave, { once: true });
         this.#waiting.push(enter);
       });
     }
