@@ -1,1 +1,19 @@
 //! Stems from a stereo mix.
+//!
+//! [`Separation`] is the home side: it prepares the sound, cuts it into chunks and joins what comes back. [`ChunkTask`] turns one chunk
+//! into stems with a [`SeparatorModel`]; it needs nothing but the chunk, so chunks may be computed anywhere and in any order.
+//! [`Separator`] does both in one place.
+
+pub mod chunk_task;
+pub mod condition;
+pub mod network;
+pub mod overlap_add;
+pub mod plan;
+pub mod separation;
+pub mod separator;
+pub mod spectrum;
+
+pub use chunk_task::{ChunkTask, Conditioning, SeparatorModel};
+pub use plan::ChunkGrid;
+pub use separation::{Chunk, OutputRate, Segment, Separation, SeparationOptions};
+pub use separator::{Separator, Stem, Stems};

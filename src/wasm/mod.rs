@@ -6,7 +6,9 @@
 mod audio;
 mod beat;
 mod error;
+mod model;
 mod options;
+mod separate;
 
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;

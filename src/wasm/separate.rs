@@ -1,0 +1,258 @@
+//! `Separation` and `Segment`; with feature `neural` also `SeparatorModel` and `ChunkTask`.
+
+use js_sys::{Float32Array, Object, Reflect};
+use serde::Deserialize;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use super::audio::Sound;
+use super::model::parse_entry;
+use super::options;
+use crate::error::Error;
+use crate::separate::{self, ChunkGrid, OutputRate, SeparationOptions};
+
+/// The options of `Separation`, as they are written in TypeScript. `conditioning` is for `ChunkTask`; it is listed so that both sides
+/// can be given the same object.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+struct Options {
+    chunk: f64,
+    overlap: f64,
+    #[serde(rename = "conditioning")]
+    _conditioning: bool,
+    sample_rate: Rate,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Rate {
+    Hertz(f64),
+    Name(String),
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let SeparationOptions { chunk, overlap, .. } = SeparationOptions::default();
+        Self { chunk, overlap, _conditioning: true, sample_rate: Rate::Name(INPUT_RATE.to_owned()) }
+    }
+}
+
+/// The `sampleRate` that keeps the input's.
+const INPUT_RATE: &str = "input";
+
+impl Options {
+    fn read(self, model_rate: u32) -> Result<SeparationOptions, Error> {
+        let output_rate = match self.sample_rate {
+            Rate::Name(name) if name == INPUT_RATE => Ok(OutputRate::Input),
+            Rate::Hertz(rate) if rate == f64::from(model_rate) => Ok(OutputRate::Model),
+            Rate::Name(name) => Err(format!("{name:?}")),
+            Rate::Hertz(rate) => Err(rate.to_string()),
+        };
+        let output_rate = output_rate
+            .map_err(|given| Error::invalid(format!("options.sampleRate must be \"{INPUT_RATE}\" or {model_rate}, got {given}")))?;
+        Ok(SeparationOptions { chunk: self.chunk, overlap: self.overlap, output_rate })
+    }
+}
+
+/// The home side of a separation: call `step` until it returns false, then hand out chunks and push their stems back in order.
+#[wasm_bindgen]
+pub struct Separation {
+    separation: separate::Separation,
+}
+
+#[wasm_bindgen]
+impl Separation {
+    /// Takes the sound, a model's manifest entry as JSON, and the options `chunk`, `overlap` and `sampleRate`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(sound: Sound, #[wasm_bindgen(js_name = entryJson)] entry: &str, options: Option<Object>) -> Result<Self, JsValue> {
+        let entry = parse_entry(entry)?;
+        let options = options::parse::<Options>("options", options)?.read(entry.sample_rate)?;
+        Ok(Self { separation: separate::Separation::new(sound.into_audio(), entry, options)? })
+    }
+
+    /// Does the next piece of the preparation; false when it is done.
+    pub fn step(&mut self) -> Result<bool, JsValue> {
+        Ok(self.separation.step()?)
+    }
+
+    /// How much of the preparation is done, 0..1.
+    pub fn progress(&self) -> f64 {
+        self.separation.progress()
+    }
+
+    /// Number of chunks; 0 until the preparation is done.
+    #[wasm_bindgen(getter, js_name = chunkCount)]
+    pub fn chunk_count(&self) -> usize {
+        self.separation.grid().map_or(0, ChunkGrid::count)
+    }
+
+    /// Samples of a full chunk at the model's rate; 0 until the preparation is done.
+    #[wasm_bindgen(getter, js_name = chunkSize)]
+    pub fn chunk_size(&self) -> usize {
+        self.separation.grid().map_or(0, ChunkGrid::chunk)
+    }
+
+    /// Samples by which chunks overlap; 0 until the preparation is done.
+    #[wasm_bindgen(getter, js_name = overlapSize)]
+    pub fn overlap_size(&self) -> usize {
+        self.separation.grid().map_or(0, ChunkGrid::overlap)
+    }
+
+    /// Names of the stems, in the order of every segment.
+    #[wasm_bindgen(getter, js_name = stemNames)]
+    pub fn stem_names(&self) -> Vec<String> {
+        self.separation.stem_names().to_vec()
+    }
+
+    /// Rate of the stems, in hertz.
+    #[wasm_bindgen(getter, js_name = sampleRate)]
+    pub fn sample_rate(&self) -> u32 {
+        self.separation.sample_rate()
+    }
+
+    /// Frames of every stem, known when the preparation is done.
+    #[wasm_bindgen(getter)]
+    pub fn frames(&self) -> usize {
+        self.separation.frames()
+    }
+
+    /// Chunks so far from which nothing was inferred.
+    #[wasm_bindgen(getter, js_name = silentChunks)]
+    pub fn silent_chunks(&self) -> usize {
+        self.separation.silent_chunks()
+    }
+
+    /// Chunk `index`: `{ index, silent, gain, left, right }`.
+    pub fn chunk(&self, index: usize) -> Result<Object, JsValue> {
+        let chunk = self.separation.chunk(index)?;
+        let [left, right] = chunk.channels;
+        let object = Object::new();
+        let properties: [(&str, JsValue); 5] = [
+            ("index", (chunk.index as f64).into()),
+            ("silent", chunk.is_silent.into()),
+            ("gain", chunk.gain.into()),
+            ("left", Float32Array::from(left.as_slice()).into()),
+            ("right", Float32Array::from(right.as_slice()).into()),
+        ];
+        for (key, value) in properties {
+            Reflect::set(&object, &key.into(), &value)?;
+        }
+        Ok(object)
+    }
+
+    /// Takes what `ChunkTask.run` gave for chunk `index`, in order, or nothing for a silent chunk; returns the segment it completes.
+    pub fn push(&mut self, index: usize, stems: Option<Vec<f32>>) -> Result<Segment, JsValue> {
+        let segment = self.separation.push(index, stems)?;
+        Ok(Segment { start: segment.start as f64 / f64::from(self.separation.sample_rate()), segment })
+    }
+}
+
+/// A finished stretch of all stems.
+#[wasm_bindgen]
+pub struct Segment {
+    segment: separate::Segment,
+    start: f64,
+}
+
+#[wasm_bindgen]
+impl Segment {
+    /// Its place, from 0.
+    #[wasm_bindgen(getter)]
+    pub fn index(&self) -> usize {
+        self.segment.index
+    }
+
+    /// Where it begins, in seconds.
+    #[wasm_bindgen(getter)]
+    pub fn start(&self) -> f64 {
+        self.start
+    }
+
+    /// Frames of every channel.
+    #[wasm_bindgen(getter)]
+    pub fn frames(&self) -> usize {
+        self.segment.frames()
+    }
+
+    /// Channels of every stem: 1 if the sound had one, else 2.
+    #[wasm_bindgen(getter, js_name = channelCount)]
+    pub fn channel_count(&self) -> usize {
+        self.segment.stems.first().map_or(0, Vec::len)
+    }
+
+    /// A copy of one channel of one stem.
+    pub fn stem(&self, stem: usize, channel: usize) -> Result<Float32Array, JsValue> {
+        let samples = self.segment.stems.get(stem).and_then(|channels| channels.get(channel));
+        let samples = samples.ok_or_else(|| Error::invalid(format!("the segment has no stem {stem} with channel {channel}")))?;
+        Ok(Float32Array::from(samples.as_slice()))
+    }
+}
+
+#[cfg(feature = "neural")]
+mod neural {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use js_sys::Function;
+    use wasm_bindgen::JsValue;
+    use wasm_bindgen::prelude::wasm_bindgen;
+
+    use crate::error::Error;
+    use crate::model::Model;
+    use crate::separate::{self, Conditioning};
+    use crate::wasm::model::parse_entry;
+
+    /// A model, loaded and checked. Tasks share it.
+    #[wasm_bindgen]
+    pub struct SeparatorModel {
+        model: Rc<RefCell<separate::SeparatorModel<Model>>>,
+    }
+
+    #[wasm_bindgen]
+    impl SeparatorModel {
+        /// Checks digest, contract and a trial run.
+        #[wasm_bindgen(constructor)]
+        pub fn new(#[wasm_bindgen(js_name = entryJson)] entry: &str, bytes: &[u8]) -> Result<Self, JsValue> {
+            let entry = parse_entry(entry)?;
+            let network = Model::load(&entry, bytes)?;
+            Ok(Self { model: Rc::new(RefCell::new(separate::SeparatorModel::new(entry, network)?)) })
+        }
+
+        /// SHA-256 of the model's file.
+        #[wasm_bindgen(getter, js_name = weightHash)]
+        pub fn weight_hash(&self) -> String {
+            self.model.borrow().network().weight_hash().to_owned()
+        }
+    }
+
+    /// The work on one chunk.
+    #[wasm_bindgen]
+    pub struct ChunkTask {
+        model: Rc<RefCell<separate::SeparatorModel<Model>>>,
+        /// Taken by `run`.
+        task: Option<separate::ChunkTask>,
+    }
+
+    #[wasm_bindgen]
+    impl ChunkTask {
+        /// Takes the fields of a chunk.
+        #[wasm_bindgen(constructor)]
+        pub fn new(model: &SeparatorModel, left: Vec<f32>, right: Vec<f32>, gain: f32, conditioning: bool) -> Self {
+            let conditioning = if conditioning { Conditioning::On } else { Conditioning::Off };
+            Self { model: Rc::clone(&model.model), task: Some(separate::ChunkTask { channels: [left, right], gain, conditioning }) }
+        }
+
+        /// Separates the chunk: the stems other than the residual, `[stems - 1][2][frames]`, for `Separation.push`. `onProgress` is
+        /// called with fractions at least 2 % apart; what it throws is thrown here once the chunk is done.
+        pub fn run(&mut self, #[wasm_bindgen(js_name = onProgress)] on_progress: &Function) -> Result<Vec<f32>, JsValue> {
+            let task = self.task.take().ok_or_else(|| Error::invalid("this chunk task has been run: make a new one"))?;
+            let mut thrown = None;
+            let stems = task.run(&mut self.model.borrow_mut(), &mut |fraction| {
+                if let Err(error) = on_progress.call1(&JsValue::UNDEFINED, &fraction.into()) {
+                    thrown = Some(error);
+                }
+            })?;
+            thrown.map_or(Ok(stems), Err)
+        }
+    }
+}
