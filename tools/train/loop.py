@@ -172,7 +172,7 @@ class Training:
             "network": self.network.state_dict(), "ema": self.ema, "optimizer": self.optimizer.state_dict(),
             "plan": asdict(self.plan), "progress": asdict(self.progress), "random": torch.get_rng_state(),
             "step": self.progress.step, "audio_hours": self.progress.audio_seconds / 3600, "seed": self.plan.seed,
-            "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()},
+            "versions": {"torch": str(torch.__version__), "numpy": np.__version__, "python": platform.python_version()},
         }
         temporary = path.with_suffix(".part")
         torch.save(state, temporary)
