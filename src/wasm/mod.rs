@@ -6,6 +6,7 @@
 mod audio;
 mod beat;
 mod error;
+mod fingerprint;
 mod model;
 mod options;
 mod separate;

@@ -1,0 +1,193 @@
+//! `Fingerprinter`, `Print`, `Catalog` and `inspect`.
+
+use js_sys::Object;
+use serde::Serialize;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use super::audio::Sound;
+use super::options;
+use crate::audio::Audio;
+use crate::error::{Error, Result};
+use crate::fingerprint::catalog::{self, Replace};
+use crate::fingerprint::extraction::Extraction;
+use crate::fingerprint::inspect::{InspectOptions, inspect_bytes};
+use crate::fingerprint::{self as room, CatalogOptions, FingerprintOptions, MatchOptions, Wang};
+
+/// Extracts the fingerprint of a sound step by step.
+#[wasm_bindgen]
+pub struct Fingerprinter {
+    extraction: Extraction,
+    audio: Audio,
+}
+
+#[wasm_bindgen]
+impl Fingerprinter {
+    /// Takes the sound. Options: `{ algorithm, profile, mix }`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(sound: Sound, options: Option<Object>) -> Result<Self> {
+        let options: FingerprintOptions = options::parse("options", options)?;
+        let audio = sound.into_audio();
+        let extraction = Extraction::new(Wang::new(options.profile, options.mix), &audio)?;
+        Ok(Self { extraction, audio })
+    }
+
+    /// Reads on. True while there is more.
+    pub fn step(&mut self) -> Result<bool> {
+        self.extraction.step(&self.audio)
+    }
+
+    /// Share done, 0..1.
+    pub fn progress(&self) -> f64 {
+        self.extraction.progress()
+    }
+
+    /// The fingerprint. Call it when `step` has returned false.
+    pub fn finish(self) -> Result<Print> {
+        Ok(Print { print: self.extraction.finish()? })
+    }
+}
+
+/// The fingerprint of a sound.
+#[wasm_bindgen]
+pub struct Print {
+    print: room::Print,
+}
+
+#[wasm_bindgen]
+impl Print {
+    /// Reads a stored fingerprint.
+    #[wasm_bindgen(js_name = fromBytes)]
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Ok(Self { print: room::Print::from_bytes(bytes)? })
+    }
+
+    /// The fingerprint as bytes to store.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.print.to_bytes()
+    }
+
+    /// Name of the algorithm.
+    #[wasm_bindgen(getter)]
+    pub fn algorithm(&self) -> String {
+        self.print.algorithm().name().to_owned()
+    }
+
+    /// Name of the profile.
+    #[wasm_bindgen(getter)]
+    pub fn profile(&self) -> String {
+        self.print.profile().name().to_owned()
+    }
+
+    /// Length of the sound, in seconds.
+    #[wasm_bindgen(getter)]
+    pub fn duration(&self) -> f64 {
+        self.print.duration()
+    }
+
+    /// Landmarks that a catalogue stores of it.
+    #[wasm_bindgen(getter, js_name = hashCount)]
+    pub fn hash_count(&self) -> usize {
+        self.print.hash_count()
+    }
+
+    /// What to know about it: `channels-cancel`.
+    #[wasm_bindgen(getter)]
+    pub fn warnings(&self) -> Vec<String> {
+        self.print.warnings().iter().map(|warning| warning.name().to_owned()).collect()
+    }
+
+    /// The fingerprint in words and numbers, as JSON. Options: `{ hashes, peaks }`, how many to list.
+    pub fn inspect(&self, options: Option<Object>) -> Result<String> {
+        let options: InspectOptions = options::parse("options", options)?;
+        self.print.to_json(options)
+    }
+}
+
+/// Fingerprints in memory that can be searched.
+#[wasm_bindgen]
+pub struct Catalog {
+    catalog: room::Catalog,
+}
+
+#[wasm_bindgen]
+impl Catalog {
+    /// An empty catalogue. Options: `{ algorithm, profile }`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(options: Option<Object>) -> Result<Self> {
+        let options: CatalogOptions = options::parse("options", options)?;
+        Ok(Self { catalog: room::Catalog::new(options.profile) })
+    }
+
+    /// Enrols a fingerprint under an id, with metadata as JSON.
+    pub fn enrol(&mut self, id: &str, metadata: &str, print: &Print, replace: bool) -> Result<()> {
+        self.catalog.enrol(id, metadata, &print.print, if replace { Replace::Yes } else { Replace::No })
+    }
+
+    /// Removes a track. True if there was one.
+    pub fn remove(&mut self, id: &str) -> Result<bool> {
+        self.catalog.remove(id)
+    }
+
+    /// Whether a track has this id.
+    pub fn has(&self, id: &str) -> bool {
+        self.catalog.has(id)
+    }
+
+    /// The ids in their order.
+    pub fn ids(&self) -> Vec<String> {
+        self.catalog.ids().map(str::to_owned).collect()
+    }
+
+    /// Number of tracks.
+    #[wasm_bindgen(getter)]
+    pub fn size(&self) -> usize {
+        self.catalog.len()
+    }
+
+    /// Name of the algorithm.
+    #[wasm_bindgen(getter)]
+    pub fn algorithm(&self) -> String {
+        self.catalog.algorithm().name().to_owned()
+    }
+
+    /// Name of the profile.
+    #[wasm_bindgen(getter)]
+    pub fn profile(&self) -> String {
+        self.catalog.profile().name().to_owned()
+    }
+
+    /// The hits of a fingerprint as plain objects, best first. Options: `{ top, perTrack, minConfidence }`.
+    #[wasm_bindgen(js_name = match)]
+    pub fn find(&self, print: &Print, options: Option<Object>) -> Result<JsValue> {
+        let options: MatchOptions = options::parse("options", options)?;
+        plain(&self.catalog.find(&print.print, &options)?)
+    }
+
+    /// Figures about it as a plain object.
+    pub fn stats(&self) -> Result<JsValue> {
+        plain(&self.catalog.stats())
+    }
+
+    /// The catalogue as bytes to store.
+    pub fn export(&self) -> Result<Vec<u8>> {
+        self.catalog.export()
+    }
+
+    /// Reads a stored catalogue.
+    pub fn import(bytes: &[u8]) -> Result<Self> {
+        Ok(Self { catalog: catalog::Catalog::import(bytes)? })
+    }
+}
+
+/// JSON about the bytes of a stored fingerprint or catalogue. Options: `{ hashes, peaks }`, how many of a fingerprint to list.
+#[wasm_bindgen]
+pub fn inspect(bytes: &[u8], options: Option<Object>) -> Result<String> {
+    let options: InspectOptions = options::parse("options", options)?;
+    inspect_bytes(bytes, options)
+}
+
+fn plain(value: &impl Serialize) -> Result<JsValue> {
+    let serializer = serde_wasm_bindgen::Serializer::json_compatible();
+    value.serialize(&serializer).map_err(|error| Error::internal(format!("a result as an object: {error}")))
+}

@@ -1,0 +1,6 @@
+//! Fingerprints and the catalogue, through the public API.
+
+#[path = "fingerprint/music.rs"]
+mod music;
+#[path = "fingerprint/recognition.rs"]
+mod recognition;

@@ -1,0 +1,114 @@
+//! Music from a seed: three voices of decaying harmonics, a bass, a beat and a room, detuned and at a tempo of its own.
+
+use std::f64::consts::TAU;
+
+/// A generator of numbers in 0..1 (SplitMix64).
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    fn below(&mut self, count: usize) -> usize {
+        (self.next() * count as f64) as usize % count
+    }
+
+    fn normal(&mut self) -> f64 {
+        (-2.0 * self.next().max(1e-300).ln()).sqrt() * (TAU * self.next()).cos()
+    }
+}
+
+const SCALES: [[u8; 7]; 3] = [[0, 2, 4, 5, 7, 9, 11], [0, 2, 3, 5, 7, 8, 10], [0, 2, 3, 5, 7, 9, 10]];
+
+/// `seconds` of music at `rate` hertz. Detuned by up to 50 cents and varied in tempo, so that no two seeds share a grid.
+pub fn music(seed: u64, seconds: f64, rate: u32) -> Vec<f32> {
+    let mut random = Random::new(seed.wrapping_mul(0x2545_F491_4F6C_DD1D) ^ 0xA5A5);
+    let rate = f64::from(rate);
+    let length = (seconds * rate) as usize;
+    let mut sound = vec![0.0f64; length];
+    let beat = 60.0 / ((80.0 + 60.0 * random.next()) * (0.92 + 0.16 * random.next()));
+    let tuning = 440.0 * 2f64.powf((random.next() - 0.5) / 12.0);
+    let scale = SCALES[random.below(SCALES.len())];
+    let root = random.below(12) as f64;
+    for voice in 0..4 {
+        let harmonics: Vec<f64> = (1..=8).map(|h| random.next() / f64::from(h).powf(0.6 + random.next())).collect();
+        let low = [33.0, 45.0, 57.0, 64.0][voice] + root;
+        let mut degree = random.below(7) as i64;
+        let mut time = 0.0;
+        while time < seconds {
+            let notes = beat * [0.5, 1.0, 1.0, 2.0, 0.25][random.below(5)] * if voice == 0 { 2.0 } else { 1.0 };
+            degree = (degree + random.below(5) as i64 - 2).clamp(-3, 10);
+            if random.next() < 0.85 {
+                let octave = degree.div_euclid(7) as f64 * 12.0;
+                let pitch = low + octave + f64::from(scale[degree.rem_euclid(7) as usize]);
+                let frequency = tuning * 2f64.powf((pitch - 69.0) / 12.0);
+                let level = 0.04 + 0.08 * random.next();
+                note(&mut sound, rate, time, notes, frequency, level, &harmonics);
+            }
+            time += notes;
+        }
+    }
+    let mut time = 0.0;
+    let mut count = 0;
+    while time < seconds {
+        drum(&mut sound, rate, time, count % 2 == 1, &mut random);
+        time += beat * 0.5;
+        count += 1;
+    }
+    // A room: four decaying echoes.
+    for (delay, gain) in [(0.029, 0.35), (0.053, 0.28), (0.083, 0.2), (0.131, 0.14)] {
+        let frames = (delay * rate) as usize;
+        for index in frames..length {
+            sound[index] += gain * 0.5 * sound[index - frames];
+        }
+    }
+    sound.iter().map(|&value| (value * 0.5) as f32).collect()
+}
+
+fn note(sound: &mut [f64], rate: f64, time: f64, seconds: f64, frequency: f64, level: f64, harmonics: &[f64]) {
+    let start = (time * rate) as usize;
+    let end = ((time + seconds * 1.2) * rate) as usize;
+    for (order, strength) in harmonics.iter().enumerate() {
+        let frequency = frequency * (order + 1) as f64;
+        if frequency > 0.45 * rate {
+            break;
+        }
+        let step = TAU * frequency / rate;
+        let decay = 2.0 + order as f64;
+        for (index, value) in sound.iter_mut().enumerate().take(end).skip(start) {
+            let since = (index - start) as f64 / rate;
+            let envelope = (since / 0.008).min(1.0) * (-decay * since / seconds).exp();
+            *value += level * strength * envelope * (step * (index - start) as f64).sin();
+        }
+    }
+}
+
+fn drum(sound: &mut [f64], rate: f64, time: f64, is_snare: bool, random: &mut Random) {
+    let start = (time * rate) as usize;
+    let end = (start + (0.12 * rate) as usize).min(sound.len());
+    for index in start..end {
+        let since = (index - start) as f64 / rate;
+        sound[index] += if is_snare {
+            0.08 * (-since / 0.03).exp() * random.normal()
+        } else {
+            0.3 * (-since / 0.04).exp() * (TAU * (50.0 + 60.0 * (-since / 0.02).exp()) * since).sin()
+        };
+    }
+}
+
+/// `sound` with white noise `snr` decibels below its own power.
+pub fn with_white_noise(sound: &[f32], snr: f64, seed: u64) -> Vec<f32> {
+    let mut random = Random::new(seed);
+    let power = sound.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>() / sound.len() as f64;
+    let gain = (power / 10f64.powf(snr / 10.0)).sqrt();
+    sound.iter().map(|&value| (f64::from(value) + gain * random.normal()) as f32).collect()
+}
