@@ -1,4 +1,4 @@
-import { SOUND_OPTIONS, type SoundOptions, soundJob, type Workshop } from "./analysis.js";
+import { type DecodedAudio, SOUND_OPTIONS, type SoundOptions, soundJob, type Workshop } from "./analysis.js";
 import type { AudioInput } from "./audio-input.js";
 import type { Job } from "./job.js";
 import { OptionReader, show } from "./options.js";
@@ -76,4 +76,30 @@ function readMeters(reader: OptionReader): readonly number[] | undefined {
   throw new TypeError(
     `${reader.path("meters")} must be a list of whole numbers of beats per bar, got ${Array.isArray(value) ? `[${value}]` : show(value)}`,
   );
+}
+
+/** Options of `engine.clickTrack`. */
+export interface ClickTrackOptions extends SoundOptions {
+  /** Amplitude of the clicks, -60..0 dBFS. Default -6. */
+  readonly gain?: number;
+  /** Whether the sound is under the clicks; false gives the clicks alone, in one channel. Default true. */
+  readonly mix?: boolean;
+}
+
+/** @internal */
+export function clickTrack(
+  workshop: Workshop,
+  input: AudioInput,
+  track: Pick<BeatTrack, "beats" | "downbeats">,
+  options: ClickTrackOptions | undefined,
+): Job<DecodedAudio> {
+  const reader = new OptionReader(options, "options", [...SOUND_OPTIONS, "gain", "mix"]);
+  const gain = reader.number("gain", { min: -60, max: 0, unit: "dBFS" });
+  const mix = reader.boolean("mix");
+  const { beats, downbeats } = track;
+  for (const [name, times] of Object.entries({ beats, downbeats }))
+    if (!(times instanceof Float64Array)) throw new TypeError(`track.${name} must be a Float64Array, got ${show(times)}`);
+  const settings = { ...(gain !== undefined && { gain }), ...(mix !== undefined && { mix }) };
+  const params = { beats: beats.slice(), downbeats: downbeats.slice(), options: settings };
+  return soundJob(workshop, input, reader, { method: "clickTrack", params, finish: (result) => result });
 }

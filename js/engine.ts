@@ -1,6 +1,6 @@
 import { type DecodedAudio, decode, type SoundOptions } from "./analysis.js";
 import { type AudioInput, type AudioSamples, holdSamples } from "./audio-input.js";
-import { type BeatOptions, type BeatTrack, beats } from "./beats.js";
+import { type BeatOptions, type BeatTrack, beats, type ClickTrackOptions, clickTrack } from "./beats.js";
 import { Catalog, type CatalogOptions, openedOtherwise, readCatalogOptions } from "./catalog.js";
 import { type Environment, missingFrom } from "./environment.js";
 import { disposedError, OtolithError } from "./errors.js";
@@ -9,6 +9,7 @@ import type { Job } from "./job.js";
 import { JobQueue } from "./job-queue.js";
 import { Models, type ModelsOption } from "./models.js";
 import { OptionReader, show } from "./options.js";
+import { packageVersion } from "./package-version.js";
 import type { Platform, ScriptUrl } from "./platform.js";
 import { type SeparationJob, type SeparationOptions, type SeparationWorkshop, separate } from "./separator.js";
 import { WasmFiles, type WasmSource } from "./wasm-files.js";
@@ -66,7 +67,7 @@ const GIB = 1024 ** 3;
 const SOUND_LIMITS = ["durationSeconds", "inputBytes", "decodedBytes", "packetsPerByte"] as const;
 
 /** What this copy of the package leaves on the global object, for another copy to find. */
-const COPY = { version: PACKAGE_VERSION };
+const COPY = { version: packageVersion };
 const COPY_KEY = Symbol.for("otolith");
 
 /** Starts an engine: checks the environment, compiles core.wasm and starts the first worker. @internal */
@@ -182,6 +183,15 @@ export class Engine {
   }
 
   /**
+   * Makes beats audible: clicks of 1 kHz, 1.5 kHz on downbeats, over the sound they were found in.
+   *
+   * Errors: those of {@link Engine.decode}; `invalid-input` for times that do not rise or are not finite.
+   */
+  clickTrack(input: AudioInput, track: Pick<BeatTrack, "beats" | "downbeats">, options?: ClickTrackOptions): Job<DecodedAudio> {
+    return this.#track(clickTrack(this.#workshop, input, track, options));
+  }
+
+  /**
    * Makes the fingerprint of a sound. Silence gives an empty one.
    *
    * Errors: those of {@link Engine.decode}; `too-short` under 0.5 s; `invalid-input` for `mix: "mid-side"` of anything but stereo.
@@ -290,8 +300,8 @@ export class Engine {
     const { platform, wasm, closed, workerUrl } = this.#parts;
     const module = await wasm.module(kind);
     const { link, version } = await WorkerLink.start(platform.startWorker(workerUrl), kind, module);
-    if (version === PACKAGE_VERSION && !closed.signal.aborted) return link;
-    const message = `${kind}.wasm is of version ${version}, the script of ${PACKAGE_VERSION}: serve the files of one version`;
+    if (version === packageVersion && !closed.signal.aborted) return link;
+    const message = `${kind}.wasm is of version ${version}, the script of ${packageVersion}: serve the files of one version`;
     const reason: unknown = closed.signal.aborted ? closed.signal.reason : new OtolithError("unsupported-environment", message);
     link.close(reason);
     throw reason;

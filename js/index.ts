@@ -1,6 +1,6 @@
 export type { DecodedAudio, SoundOptions } from "./analysis.js";
 export type { AudioBufferLike, AudioInput, AudioSamples, InputOptions } from "./audio-input.js";
-export type { BeatOptions, BeatTrack, Tempo } from "./beats.js";
+export type { BeatOptions, BeatTrack, ClickTrackOptions, Tempo } from "./beats.js";
 export { createEngine } from "./browser.js";
 export type { Catalog, CatalogOptions, CatalogStats, EnrolOptions, Match, MatchOptions } from "./catalog.js";
 export type { BatchItem, Engine, EngineLimits, EngineOptions, EngineUrls, InspectOptions, Logger } from "./engine.js";

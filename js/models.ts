@@ -3,6 +3,7 @@ import type { JobContext } from "./job.js";
 import type { ModelCache } from "./model-cache.js";
 import { manifestJson, modelFile } from "./model-files.js";
 import { OptionReader, show } from "./options.js";
+import { packageVersion } from "./package-version.js";
 import type { Platform } from "./platform.js";
 import { isWebPage, readBody } from "./response.js";
 import type { WorkerLink } from "./worker/link.js";
@@ -227,7 +228,7 @@ function readCustom(value: unknown, path: string): CustomModel {
 }
 
 async function parse(document: unknown, home: WorkerLink): Promise<ManifestDocument> {
-  return JSON.parse(await home.call("manifest", { json: JSON.stringify(document), packageVersion: PACKAGE_VERSION })) as ManifestDocument;
+  return JSON.parse(await home.call("manifest", { json: JSON.stringify(document), packageVersion: packageVersion })) as ManifestDocument;
 }
 
 async function verify(entry: ModelEntry, bytes: ArrayBuffer, home: WorkerLink, { signal, report }: JobContext): Promise<void> {

@@ -37,7 +37,8 @@ async function readAsResponse(url: URL, signal: AbortSignal): Promise<Response> 
 
 function startWorker(url: ScriptUrl | undefined): WorkerPort {
   const script = url ?? new URL("./worker.js", import.meta.url);
-  const worker = new Worker(script instanceof URL ? script : new URL(String(script)));
+  // Without the process's own flags: some of them, as --input-type, forbid a script in a file.
+  const worker = new Worker(script instanceof URL ? script : new URL(String(script)), { execArgv: [] });
   const port: WorkerPort = {
     post: (message, transfer) => worker.postMessage(message, transfer),
     onMessage: () => {},

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { createEngine, type Engine } from "../node.js";
+import { packageVersion } from "../package-version.js";
 import { beats } from "./beats.js";
 import { type Call, type Command, UsageError, whole } from "./command.js";
 import { enrol } from "./enrol.js";
@@ -58,7 +59,7 @@ async function runCommand(command: Command, args: readonly string[], signal: Abo
 async function main(args: readonly string[], signal: AbortSignal): Promise<number> {
   const [name, ...rest] = args;
   if (name === "--version") {
-    process.stdout.write(`${PACKAGE_VERSION}\n`);
+    process.stdout.write(`${packageVersion}\n`);
     return ExitStatus.done;
   }
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {

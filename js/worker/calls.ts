@@ -33,12 +33,7 @@ export class Instance {
 
   readonly #handlers: Handlers = {
     decode: async (input, call) => {
-      const sound = await this.#decode(input, call);
-      return use(sound, () => {
-        const channels = Array.from({ length: sound.channelCount }, (_, index) => sound.channel(index));
-        const result = { channels, sampleRate: sound.sampleRate, warnings: sound.warnings };
-        return { result, transfer: channels.map((channel) => channel.buffer) };
-      });
+      return use(await this.#decode(input, call), samplesOf);
     },
 
     encodeWav: ({ channels, sampleRate, format }) => {
@@ -50,6 +45,11 @@ export class Instance {
       const stepper = new this.#rooms.BeatStepper(await this.#decode(input, call), options);
       await call.drive(stepper, "analyze");
       return { result: stepper.finish() };
+    },
+
+    clickTrack: async ({ beats, downbeats, options, ...input }, call) => {
+      const sound = await this.#decode(input, call);
+      return use(sound, () => use(this.#rooms.clickTrack(sound, beats, downbeats, options), samplesOf));
     },
 
     fingerprint: async ({ options, ...input }, call) => {
@@ -212,6 +212,12 @@ function use<T extends Freeable, R>(object: T, action: (object: T) => R): R {
   }
   object.free();
   return result;
+}
+
+function samplesOf(sound: Sound) {
+  const channels = Array.from({ length: sound.channelCount }, (_, index) => sound.channel(index));
+  const result = { channels, sampleRate: sound.sampleRate, warnings: sound.warnings };
+  return { result, transfer: channels.map((channel) => channel.buffer) };
 }
 
 function printData(print: Print): PrintData {

@@ -32,6 +32,12 @@ export interface SeparationSettings {
   sampleRate?: "input" | 44100;
 }
 
+/** Options of a click track that Rust reads. */
+export interface ClickSettings {
+  gain?: number;
+  mix?: boolean;
+}
+
 /** Options of a fingerprint that Rust reads. */
 export interface FingerprintSettings {
   algorithm?: string;
@@ -93,6 +99,10 @@ export interface Calls {
   decode: { params: SoundInput; result: Samples & { warnings: string[] } };
   encodeWav: { params: { channels: Float32Array[]; sampleRate: number; format: WavFormat }; result: Uint8Array<ArrayBuffer> };
   beats: { params: SoundInput & { options: Omit<BeatOptions, "signal" | "onProgress" | "transfer"> }; result: BeatTrack };
+  clickTrack: {
+    params: SoundInput & { beats: Float64Array; downbeats: Float64Array; options: ClickSettings };
+    result: Samples & { warnings: string[] };
+  };
   fingerprint: { params: SoundInput & { options: FingerprintSettings }; result: PrintData };
   inspect: { params: { bytes: Uint8Array; options: { hashes?: number; peaks?: number } }; result: Readonly<Record<string, unknown>> };
   manifest: { params: { json: string; packageVersion: string }; result: string };

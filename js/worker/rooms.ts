@@ -1,6 +1,6 @@
 import type { BeatTrack } from "../beats.js";
 import type { CatalogStats, Match } from "../catalog.js";
-import type { FingerprintSettings, SeparationSettings, SoundLimits, WavFormat } from "./protocol.js";
+import type { ClickSettings, FingerprintSettings, SeparationSettings, SoundLimits, WavFormat } from "./protocol.js";
 
 /** What both wasm files export, as `src/wasm` writes it. Every object lives in linear memory until `free` or until a call takes it. */
 export interface CoreRooms {
@@ -15,6 +15,7 @@ export interface CoreRooms {
   verifyModel(entry: string, role: string | undefined, bytes: Uint8Array): void;
   Separation: { new (sound: Sound, entry: string, options: SeparationSettings): Separation };
   BeatStepper: { new (sound: Sound, options: object): Stepper<BeatTrack> };
+  clickTrack(sound: Sound, beats: Float64Array, downbeats: Float64Array, options: ClickSettings): Sound;
   Fingerprinter: { new (sound: Sound, options: FingerprintSettings): Stepper<Print> };
   Print: { fromBytes(bytes: Uint8Array): Print };
   Catalog: {
