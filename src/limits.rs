@@ -43,13 +43,7 @@ impl Limits {
                 SAMPLE_RATES.end()
             )));
         }
-        if !CHANNELS.contains(&channels) {
-            return Err(Error::invalid(format!(
-                "channels must be in {}..{}, got {channels}: mix down first",
-                CHANNELS.start(),
-                CHANNELS.end()
-            )));
-        }
+        check_channels(channels)?;
         let seconds = frames as f64 / f64::from(sample_rate);
         check("duration in seconds", "durationSeconds", seconds, self.duration_seconds)?;
         let bytes = frames as f64 * channels as f64 * size_of::<f32>() as f64;
@@ -72,6 +66,17 @@ impl Limits {
         let allowed = self.packets_per_byte * input_bytes as f64 + 1_000.0;
         check("number of packets", "packetsPerByte", packets as f64, allowed)
     }
+}
+
+/// Checks a number of channels.
+///
+/// # Errors
+/// [`Error::InvalidInput`] outside 1..8.
+pub fn check_channels(channels: usize) -> Result<()> {
+    if CHANNELS.contains(&channels) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("channels must be in {}..{}, got {channels}: mix down first", CHANNELS.start(), CHANNELS.end())))
 }
 
 fn check(what: &'static str, name: &'static str, given: f64, allowed: f64) -> Result<()> {

@@ -4,7 +4,7 @@
 //! L R C LFE Lb Rb Ls Rs.
 
 use crate::error::{Error, Result};
-use crate::limits::CHANNELS;
+use crate::limits::check_channels;
 
 /// Level of centre and surround in a stereo down-mix: -3 dB (ITU-R BS.775-3, Table 2).
 const MINUS_3_DB: f32 = std::f32::consts::FRAC_1_SQRT_2;
@@ -50,14 +50,13 @@ pub fn mono<C: AsRef<[f32]>>(channels: &[C]) -> Result<Vec<f32>> {
 /// # Errors
 /// [`Error::InvalidInput`] for 0 or more than 8 channels or unequal lengths, [`Error::OutOfMemory`].
 pub fn stereo<C: AsRef<[f32]>>(channels: &[C]) -> Result<[Vec<f32>; 2]> {
+    check_channels(channels.len())?;
     let frames = checked_frames(channels)?;
     let mut sides = [silence(frames)?, silence(frames)?];
     let gains: &[[f32; 2]] = match channels.len() {
         1 => &[[1.0, 1.0]],
         2 => &[LEFT, RIGHT],
-        count => DOWN_MIX.get(count - 3).copied().ok_or_else(|| {
-            Error::invalid(format!("channels must be in {}..{}, got {count}: mix down first", CHANNELS.start(), CHANNELS.end()))
-        })?,
+        count => DOWN_MIX.get(count - 3).copied().unwrap_or_default(),
     };
     for (channel, gains) in channels.iter().zip(gains) {
         for (side, &gain) in sides.iter_mut().zip(gains) {

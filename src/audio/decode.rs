@@ -91,7 +91,7 @@ impl Decoder {
     pub fn new(mut bytes: Vec<u8>, hint: &str, limits: Limits) -> Result<Self> {
         limits.check_input_bytes(bytes.len() as u64)?;
         sniff::refuse_other_files(&bytes, hint)?;
-        let mended = riff::mend(&mut bytes);
+        let mended = riff::mend(&mut bytes)?;
         let input_bytes = bytes.len();
         let bytes: Arc<[u8]> = bytes.into();
         let stream = MediaSourceStream::new(Box::new(Cursor::new(Arc::clone(&bytes))), Default::default());

@@ -106,3 +106,69 @@ fn boxes(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
         Some((kind, body))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Trim, read_trim};
+
+    fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+        let mut bytes = (body.len() as u32 + 8).to_be_bytes().to_vec();
+        bytes.extend_from_slice(kind);
+        bytes.extend_from_slice(body);
+        bytes
+    }
+
+    /// A movie clock of 1000 ticks, a media clock of 44100, and these edits in the 32-bit form; with `extra` at the end of `moov`.
+    fn movie(edits: &[(u32, i32)], extra: &[u8]) -> Vec<u8> {
+        let clock = |ticks: u32| [&[0; 12], &ticks.to_be_bytes()[..], &[0; 4]].concat();
+        let mut list = [[0; 4], (edits.len() as u32).to_be_bytes()].concat();
+        for (duration, media_time) in edits {
+            list.extend_from_slice(&duration.to_be_bytes());
+            list.extend_from_slice(&media_time.to_be_bytes());
+            list.extend_from_slice(&[0, 1, 0, 0]);
+        }
+        let handler = [&[0; 8], &b"soun"[..]].concat();
+        let media = [boxed(b"mdhd", &clock(44_100)), boxed(b"hdlr", &handler)].concat();
+        let track = [boxed(b"edts", &boxed(b"elst", &list)), boxed(b"mdia", &media)].concat();
+        let moov = [boxed(b"mvhd", &clock(1_000)), boxed(b"trak", &track), extra.to_vec()].concat();
+        [boxed(b"ftyp", b"M4A "), boxed(b"moov", &moov)].concat()
+    }
+
+    #[test]
+    fn the_run_in_is_dropped_and_the_media_kept_to_its_end() {
+        // 280 ms are 12 348 frames, within a packet of the 12 345 that the media has: the media is the better figure.
+        let trim = read_trim(&movie(&[(280, 1_024)], &[]), 44_100, Some(13_369));
+        assert_eq!(trim, Some(Trim { start: 1_024, frames: Some(12_345) }));
+    }
+
+    #[test]
+    fn an_edit_that_ends_well_before_the_media_cuts_it() {
+        let trim = read_trim(&movie(&[(100, 1_024)], &[]), 44_100, Some(13_369));
+        assert_eq!(trim, Some(Trim { start: 1_024, frames: Some(4_410) }));
+    }
+
+    #[test]
+    fn an_empty_edit_before_the_sound_is_no_montage_but_two_edits_are() {
+        assert_eq!(read_trim(&movie(&[(50, -1), (280, 1_024)], &[]), 44_100, Some(13_369)).map(|trim| trim.start), Some(1_024));
+        assert_eq!(read_trim(&movie(&[(100, 0), (100, 9_000)], &[]), 44_100, Some(13_369)), None);
+    }
+
+    #[test]
+    fn apples_comment_is_exact_and_comes_first() {
+        let data = [&[0, 0, 0, 1, 0, 0, 0, 0], &b" 00000000 00000840 000001C4 0000000000002FFC 00000000"[..]].concat();
+        let item = [boxed(b"name", b"\0\0\0\0iTunSMPB"), boxed(b"data", &data)].concat();
+        let meta = [&[0; 4], &boxed(b"ilst", &boxed(b"----", &item))[..]].concat();
+        let extra = boxed(b"udta", &boxed(b"meta", &meta));
+        let trim = read_trim(&movie(&[(280, 1_024)], &extra), 44_100, Some(14_848));
+        assert_eq!(trim, Some(Trim { start: 0x840, frames: Some(0x2ffc) }));
+    }
+
+    #[test]
+    fn a_run_in_longer_than_the_media_and_a_zero_clock_are_not_believed() {
+        assert_eq!(read_trim(&movie(&[(280, 20_000)], &[]), 44_100, Some(13_369)), None);
+        let mut bytes = movie(&[(280, 1_024)], &[]);
+        let clock = bytes.windows(4).position(|window| window == b"mvhd").unwrap() + 16;
+        bytes[clock..clock + 4].fill(0);
+        assert_eq!(read_trim(&bytes, 44_100, Some(13_369)), None);
+    }
+}
