@@ -67,7 +67,7 @@ def learning_rate(plan: Plan, step: int) -> float:
     if step < warm_up:
         return plan.learning_rate * (step + 1) / warm_up
     part = min(1.0, (step - warm_up) / max(1, plan.steps - warm_up))
-    return plan.learning_rate * (FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + np.cos(np.pi * part)))
+    return plan.learning_rate * float(FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + np.cos(np.pi * part)))
 
 
 class Training:
