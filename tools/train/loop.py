@@ -15,7 +15,9 @@ import numpy as np
 import torch
 from torch import nn
 
-EMA_DECAY = 0.999
+EMA_WINDOW = 1000
+"""Most steps that the averaged weights look back over; a short run looks back over a thirtieth of its steps, since an average that
+reaches into the time of high rates is worse than the last weights."""
 WARM_UP_STEPS = 300
 FINAL_RATE = 0.01
 """Last learning rate over the first."""
@@ -115,7 +117,8 @@ class Training:
         return value
 
     def _average(self) -> None:
-        decay = min(EMA_DECAY, (1 + self.progress.step) / (10 + self.progress.step))
+        window = min(EMA_WINDOW, max(10, self.plan.steps // 30))
+        decay = min(1 - 1 / window, (1 + self.progress.step) / (10 + self.progress.step))
         with torch.no_grad():
             for name, value in self.network.state_dict().items():
                 self.ema[name].lerp_(value, 1 - decay)
