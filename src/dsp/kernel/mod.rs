@@ -11,6 +11,3 @@ pub mod simd128;
 pub use scalar::*;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub use simd128::*;
-
-#[cfg(test)]
-mod tests;

@@ -1,9 +1,12 @@
-//! One list for both twins: the portable ones against f64 arithmetic written out here, the SIMD128 ones against the portable to the bit.
+//! Every kernel run on the same input: one list for the portable twins and the SIMD128 ones.
 
 use realfft::num_complex::Complex;
 
+/// Lengths around the width of a vector, and a frame of a spectrum.
+pub const LENGTHS: [usize; 8] = [0, 1, 3, 4, 5, 7, 8, 2049];
+
 /// Values of every magnitude that audio has, from a multiplicative hash.
-fn noise(seed: u32, length: usize) -> Vec<f32> {
+pub fn noise(seed: u32, length: usize) -> Vec<f32> {
     (0..length as u32)
         .map(|n| {
             let hash = (n.wrapping_add(seed)).wrapping_mul(2_654_435_761);
@@ -12,14 +15,16 @@ fn noise(seed: u32, length: usize) -> Vec<f32> {
         .collect()
 }
 
-fn spectrum(seed: u32, length: usize) -> Vec<Complex<f32>> {
+pub fn spectrum(seed: u32, length: usize) -> Vec<Complex<f32>> {
     noise(seed, length).iter().zip(noise(seed + 9000, length)).map(|(re, im)| Complex { re: *re, im }).collect()
 }
 
-/// Runs every kernel of the module on the same input and collects what it wrote, by name.
-macro_rules! outputs {
+/// Runs every kernel of a module on the same input and collects what it wrote, by name.
+macro_rules! kernel_outputs {
     ($twin:ident, $length:expr) => {{
-        use super::$twin as twin;
+        use crate::kernel_list::{noise, spectrum};
+        use otolith::dsp::kernel::$twin as twin;
+        use realfft::num_complex::Complex;
         let length = $length;
         let [a, b, c, d] = [1, 2, 3, 4].map(|seed| noise(seed * 100_000, length));
         let mut all: Vec<(&str, Vec<f32>)> = Vec::new();
@@ -60,8 +65,8 @@ macro_rules! outputs {
     }};
 }
 
-/// What the kernels should give, in f64, in the order of `outputs!`.
-fn expected(length: usize) -> Vec<Vec<f64>> {
+/// What the kernels should give, in f64, in the order of `kernel_outputs!`.
+pub fn expected(length: usize) -> Vec<Vec<f64>> {
     let [a, b, c, d] = [1, 2, 3, 4].map(|seed| noise(seed * 100_000, length).iter().map(|v| f64::from(*v)).collect::<Vec<_>>());
     let of = |f: &dyn Fn(usize) -> f64| (0..length).map(f).collect::<Vec<f64>>();
     let s = spectrum(7, length);
@@ -86,28 +91,4 @@ fn expected(length: usize) -> Vec<Vec<f64>> {
     ]
 }
 
-const LENGTHS: [usize; 8] = [0, 1, 3, 4, 5, 7, 8, 2049];
-
-#[test]
-fn the_portable_kernels_agree_with_arithmetic_in_double_precision() {
-    for length in LENGTHS {
-        for ((name, found), wanted) in outputs!(scalar, length).iter().zip(expected(length)) {
-            assert_eq!(found.len(), wanted.len(), "{name}");
-            for (n, (found, wanted)) in found.iter().zip(wanted).enumerate() {
-                // Operands reach 1000, products 1e6, and up to four roundings of 2^-24 relative to the largest term add up.
-                assert!((f64::from(*found) - wanted).abs() <= 2e6 * 4.0 / f64::from(1u32 << 24), "{name}[{n}] {found} {wanted}");
-            }
-        }
-    }
-}
-
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-#[wasm_bindgen_test::wasm_bindgen_test]
-fn the_simd128_kernels_give_the_bits_of_the_portable_ones() {
-    for length in LENGTHS {
-        for ((name, portable), (_, simd)) in outputs!(scalar, length).iter().zip(outputs!(simd128, length)) {
-            let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-            assert_eq!(bits(portable), bits(&simd), "{name}, {length} values");
-        }
-    }
-}
+pub(crate) use kernel_outputs;

@@ -1,0 +1,15 @@
+//! The separating room and what it stands on: kernels, transform, models.
+
+mod kernel_list;
+mod kernels;
+mod mask_network;
+mod model_manifest;
+#[cfg(feature = "neural")]
+mod model_runtime;
+mod separate_condition;
+mod separate_grid;
+#[cfg(feature = "neural")]
+mod separate_models;
+mod separate_stems;
+mod signal;
+mod stft;
