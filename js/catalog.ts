@@ -1,7 +1,14 @@
 import { callOptions, openSound, SOUND_OPTIONS, type SoundOptions, type Workshop } from "./analysis.js";
 import { type AudioInput, holdInput } from "./audio-input.js";
 import { disposedError, OtolithError } from "./errors.js";
-import { EXTRACTION_OPTIONS, type ExtractionOptions, Fingerprint, type FingerprintAlgorithm, readExtraction } from "./fingerprint.js";
+import {
+  EXTRACTION_OPTIONS,
+  type ExtractionOptions,
+  Fingerprint,
+  type FingerprintAlgorithm,
+  type FingerprintProfile,
+  readExtraction,
+} from "./fingerprint.js";
 import { Job, type JobContext, readJobOptions } from "./job.js";
 import { OptionReader, show } from "./options.js";
 import type { WorkerLink } from "./worker/link.js";
@@ -27,9 +34,9 @@ export interface EnrolOptions extends SoundOptions {
 
 /** Options of `catalog.match`. */
 export interface MatchOptions extends SoundOptions {
-  /** Most matches given, 1..1000. */
+  /** Most matches given, 1..100. Default 5. */
   readonly top?: number;
-  /** Most matches given of one track, 1..100: a clip may recur in it. */
+  /** Most matches given of one track, 1..10, since a clip may recur in it. Default 1. */
   readonly perTrack?: number;
   /** Least confidence of a match, 0..1. */
   readonly minConfidence?: number;
@@ -62,7 +69,28 @@ export interface Match {
 }
 
 /** Figures of a catalogue. */
-export type CatalogStats = Readonly<Record<string, unknown>>;
+export interface CatalogStats {
+  /** Name of the algorithm. */
+  readonly algorithm: string;
+  /** Name of the profile. */
+  readonly profile: FingerprintProfile;
+  /** Tracks. */
+  readonly tracks: number;
+  /** Parts that long tracks are cut into. */
+  readonly parts: number;
+  /** Sum of the tracks' lengths. */
+  readonly seconds: number;
+  /** Places of hashes, those of removed tracks included. */
+  readonly postings: number;
+  /** Places of hashes of removed tracks. */
+  readonly deadPostings: number;
+  /** Removed tracks that still have places. */
+  readonly tombstones: number;
+  /** Sorted segments that the places lie in. */
+  readonly segments: number;
+  /** Bytes held. */
+  readonly bytes: number;
+}
 
 /** What a catalogue is opened with, checked. @internal */
 export interface CatalogSettings {
@@ -86,6 +114,8 @@ export class Catalog {
   readonly name: string;
   /** Algorithm of its prints. */
   readonly algorithm: FingerprintAlgorithm;
+  /** Profile of its prints. */
+  readonly profile: FingerprintProfile;
   /** Where it is kept. */
   readonly storage = "memory";
   readonly #workshop: Workshop;
@@ -104,6 +134,7 @@ export class Catalog {
   ) {
     this.name = settings.name;
     this.algorithm = "wang";
+    this.profile = settings.extraction.profile ?? "default";
     this.#extraction = settings.extraction;
     this.#workshop = workshop;
     this.#link = link;
@@ -136,8 +167,8 @@ export class Catalog {
    */
   match(input: AudioInput | Fingerprint, options?: MatchOptions): Job<Match[]> {
     const reader = new OptionReader(options, "options", [...SOUND_OPTIONS, "top", "perTrack", "minConfidence"]);
-    const top = reader.number("top", { min: 1, max: 1000, whole: true });
-    const perTrack = reader.number("perTrack", { min: 1, max: 100, whole: true });
+    const top = reader.number("top", { min: 1, max: 100, whole: true });
+    const perTrack = reader.number("perTrack", { min: 1, max: 10, whole: true });
     const minConfidence = reader.number("minConfidence", { min: 0, max: 1 });
     const settings = {
       ...(top !== undefined && { top }),
@@ -159,7 +190,12 @@ export class Catalog {
     return this.#link.call("hasTrack", { id: checkedId(id) });
   }
 
-  /** Its figures: tracks, hashes, bytes. */
+  /** The ids of its tracks, in their order. */
+  async ids(): Promise<string[]> {
+    return this.#link.call("trackIds", {});
+  }
+
+  /** Its figures. */
   async stats(): Promise<CatalogStats> {
     return this.#link.call("catalogStats", {});
   }

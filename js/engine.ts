@@ -292,7 +292,6 @@ export class Engine {
       link.close(thrown);
       throw thrown;
     }
-    link.keepAlive(false);
     return new Catalog(settings, this.#workshop, link, forget, (job) => this.#track(job));
   }
 

@@ -18,20 +18,20 @@ export interface ExtractionOptions {
   readonly profile?: FingerprintProfile;
   /** What becomes of several channels: their mean (default), a print of each, or of middle and side (stereo only). */
   readonly mix?: "mean" | "each" | "mid-side";
-  /** Level in dBFS under which frames count as silent and give no landmarks; false (default) takes all frames. */
-  readonly silence?: number | false;
 }
 
 /** Options of `engine.fingerprint`. */
 export interface FingerprintOptions extends ExtractionOptions, SoundOptions {}
 
 /** Names of {@link ExtractionOptions}. @internal */
-export const EXTRACTION_OPTIONS = ["algorithm", "profile", "mix", "silence"] as const;
+export const EXTRACTION_OPTIONS = ["algorithm", "profile", "mix"] as const;
 
 /** A fingerprint of a sound: what a catalogue enrols and is asked for. */
 export class Fingerprint {
   /** Name of the algorithm. */
   readonly algorithm: string;
+  /** Name of the profile. */
+  readonly profile: FingerprintProfile;
   /** Length of the sound, in seconds. */
   readonly duration: number;
   /** Hashes it enrols with. 0 for silence. */
@@ -41,8 +41,9 @@ export class Fingerprint {
   readonly #bytes: Uint8Array<ArrayBuffer>;
 
   /** @internal Made by `engine.fingerprint`. */
-  constructor({ algorithm, duration, hashCount, warnings, bytes }: PrintData) {
+  constructor({ algorithm, profile, duration, hashCount, warnings, bytes }: PrintData) {
     this.algorithm = algorithm;
+    this.profile = profile;
     this.duration = duration;
     this.hashCount = hashCount;
     this.warnings = warnings;
@@ -67,11 +68,9 @@ export function readExtraction(reader: OptionReader): FingerprintSettings {
   const algorithm = reader.oneOf("algorithm", ["wang"] as const);
   const profile = reader.oneOf("profile", ["default", "dense", "large"] as const);
   const mix = reader.oneOf("mix", ["mean", "each", "mid-side"] as const);
-  const silence = reader.any("silence") === false ? undefined : reader.number("silence", { min: -120, max: 0, unit: "dBFS, or false" });
   return {
     ...(algorithm !== undefined && { algorithm }),
     ...(profile !== undefined && { profile }),
     ...(mix !== undefined && { mix }),
-    ...(silence !== undefined && { silence }),
   };
 }

@@ -59,7 +59,7 @@ export class Instance {
       return { result, transfer: [result.bytes.buffer] };
     },
 
-    inspect: ({ bytes, options }) => ({ result: JSON.parse(this.#inspect(bytes, options)) as Readonly<Record<string, unknown>> }),
+    inspect: ({ bytes, options }) => ({ result: JSON.parse(this.#rooms.inspect(bytes, options)) as Readonly<Record<string, unknown>> }),
 
     manifest: ({ json, packageVersion }) => ({ result: this.#rooms.parseManifest(json, packageVersion) }),
 
@@ -131,7 +131,16 @@ export class Instance {
     },
 
     importCatalog: ({ bytes }) => {
+      const { profile } = this.#openedCatalog();
       const imported = this.#rooms.Catalog.import(bytes);
+      if (imported.profile !== profile) {
+        const found = imported.profile;
+        imported.free();
+        throw new OtolithError(
+          "invalid-input",
+          `the file's profile is ${found}, the catalogue's is ${profile}: open a catalogue of that profile`,
+        );
+      }
       this.#catalog?.free();
       this.#catalog = imported;
       return { result: null };
@@ -154,6 +163,8 @@ export class Instance {
 
     hasTrack: ({ id }) => ({ result: this.#openedCatalog().has(id) }),
 
+    trackIds: () => ({ result: this.#openedCatalog().ids() }),
+
     match: ({ print, options }) => {
       const catalog = this.#openedCatalog();
       return use(this.#rooms.Print.fromBytes(print), (read) => ({ result: catalog.match(read, options) }));
@@ -174,10 +185,6 @@ export class Instance {
     const decoder = new this.#rooms.Decoder(new Uint8Array(bytes), source.name, limits);
     await call.drive(decoder, "decode");
     return decoder.finish();
-  }
-
-  #inspect(bytes: Uint8Array, options: { hashes?: number; peaks?: number }): string {
-    return use(this.#rooms.Print.fromBytes(bytes), (print) => print.inspect(options));
   }
 
   #opened(): Separation {
@@ -221,6 +228,6 @@ function samplesOf(sound: Sound) {
 }
 
 function printData(print: Print): PrintData {
-  const { algorithm, duration, hashCount, warnings } = print;
-  return { algorithm, duration, hashCount, warnings, bytes: print.bytes() };
+  const { algorithm, profile, duration, hashCount, warnings } = print;
+  return { algorithm, profile, duration, hashCount, warnings, bytes: print.bytes() };
 }

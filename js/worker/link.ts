@@ -59,12 +59,7 @@ export class WorkerLink {
     return this.#memoryBytes;
   }
 
-  /** Whether the worker keeps a Node process alive. */
-  keepAlive(keep: boolean): void {
-    if (!this.dead) this.#port.keepAlive(keep);
-  }
-
-  /** Calls `method` in the worker. */
+  /** Calls `method` in the worker. A Node process lives on for the calls that are pending, and not for idle workers. */
   async call<M extends Method>(method: M, params: Calls[M]["params"], options: CallOptions = {}): Promise<Calls[M]["result"]> {
     const { signal, transfer = [] } = options;
     signal?.throwIfAborted();
@@ -79,10 +74,12 @@ export class WorkerLink {
     try {
       return (await new Promise<unknown>((resolve, reject) => {
         this.#pending.set(id, { ...options, resolve, reject });
+        this.#port.keepAlive(true);
         this.#port.post({ id, method, params }, transfer);
       })) as Calls[M]["result"];
     } finally {
       this.#pending.delete(id);
+      if (this.#pending.size === 0 && !this.dead) this.#port.keepAlive(false);
       clearTimeout(grace);
       signal?.removeEventListener("abort", cancel);
     }

@@ -36,7 +36,6 @@ export class WorkerPool {
         throw this.#closed;
       }
       this.#lent.add(link);
-      link.keepAlive(true);
       return await task(link);
     } finally {
       this.#taken -= 1;
@@ -59,7 +58,6 @@ export class WorkerPool {
       link.close(undefined);
       return;
     }
-    link.keepAlive(false);
     this.#idle.push(link);
   }
 

@@ -1,6 +1,7 @@
 import type { BeatOptions, BeatTrack } from "../beats.js";
 import type { CatalogStats, Match } from "../catalog.js";
 import type { OtolithErrorCode } from "../errors.js";
+import type { FingerprintProfile } from "../fingerprint.js";
 import type { JobPhase } from "../job.js";
 
 /** What crosses between the page and a worker: requests with an id one way, progress and one answer with that id the other way. */
@@ -41,14 +42,14 @@ export interface ClickSettings {
 /** Options of a fingerprint that Rust reads. */
 export interface FingerprintSettings {
   algorithm?: string;
-  profile?: string;
+  profile?: FingerprintProfile;
   mix?: string;
-  silence?: number | false;
 }
 
 /** What a fingerprint is once it has left wasm. */
 export interface PrintData {
   readonly algorithm: string;
+  readonly profile: FingerprintProfile;
   readonly duration: number;
   readonly hashCount: number;
   readonly warnings: string[];
@@ -124,6 +125,7 @@ export interface Calls {
   enrol: { params: { id: string; metadata: string; print: Uint8Array; replace: boolean }; result: null };
   removeTrack: { params: { id: string }; result: boolean };
   hasTrack: { params: { id: string }; result: boolean };
+  trackIds: { params: Record<never, never>; result: string[] };
   match: { params: { print: Uint8Array; options: { top?: number; perTrack?: number; minConfidence?: number } }; result: Match[] };
   catalogStats: { params: Record<never, never>; result: CatalogStats };
   testPanic: { params: { message: string }; result: null };

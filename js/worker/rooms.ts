@@ -1,5 +1,6 @@
 import type { BeatTrack } from "../beats.js";
 import type { CatalogStats, Match } from "../catalog.js";
+import type { FingerprintProfile } from "../fingerprint.js";
 import type { ClickSettings, FingerprintSettings, SeparationSettings, SoundLimits, WavFormat } from "./protocol.js";
 
 /** What both wasm files export, as `src/wasm` writes it. Every object lives in linear memory until `free` or until a call takes it. */
@@ -17,6 +18,7 @@ export interface CoreRooms {
   BeatStepper: { new (sound: Sound, options: object): Stepper<BeatTrack> };
   clickTrack(sound: Sound, beats: Float64Array, downbeats: Float64Array, options: ClickSettings): Sound;
   Fingerprinter: { new (sound: Sound, options: FingerprintSettings): Stepper<Print> };
+  inspect(bytes: Uint8Array, options: { hashes?: number; peaks?: number }): string;
   Print: { fromBytes(bytes: Uint8Array): Print };
   Catalog: {
     new (options: { algorithm?: string; profile?: string }): Catalog;
@@ -85,10 +87,10 @@ export interface ChunkTask extends Freeable {
 export interface Print extends Freeable {
   bytes(): Uint8Array<ArrayBuffer>;
   readonly algorithm: string;
+  readonly profile: FingerprintProfile;
   readonly duration: number;
   readonly hashCount: number;
   readonly warnings: string[];
-  inspect(options: { hashes?: number; peaks?: number }): string;
 }
 
 /** A catalogue in linear memory. */
@@ -96,6 +98,8 @@ export interface Catalog extends Freeable {
   enrol(id: string, metadata: string, print: Print, replace: boolean): void;
   remove(id: string): boolean;
   has(id: string): boolean;
+  ids(): string[];
+  readonly profile: FingerprintProfile;
   match(print: Print, options: { top?: number; perTrack?: number; minConfidence?: number }): Match[];
   stats(): CatalogStats;
   export(): Uint8Array<ArrayBuffer>;
