@@ -1,0 +1,275 @@
+import { createHash } from "node:crypto";
+import { createEngine } from "otolith";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { fixtureModel } from "../../js/fixture-models.js";
+import { inPage, serveEngine, song } from "../engine-page.js";
+import { launchChromium } from "../launch.js";
+
+const quarters = fixtureModel("mask-quarters").manifest;
+const modelPath = `/models/${quarters.file}`;
+const options = { model: "quarters", chunk: 6, overlap: 0.5 } as const;
+let browser: Browser;
+let server: Awaited<ReturnType<typeof serveEngine>>;
+let context: BrowserContext;
+let page: Page;
+let problems: string[];
+
+beforeAll(async () => {
+  browser = await launchChromium();
+});
+afterAll(async () => {
+  await browser.close();
+});
+beforeEach(async () => {
+  server = await serveEngine();
+  context = await browser.newContext();
+  page = await visit();
+});
+afterEach(async () => {
+  await context.close();
+  await server.close();
+});
+
+async function visit(): Promise<Page> {
+  const fresh = await context.newPage();
+  problems = [];
+  fresh.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+  fresh.on("pageerror", (error) => problems.push(error.message));
+  await fresh.goto(server.url);
+  return fresh;
+}
+
+/** Digest of the stems, in the page. */
+const separateInPage = `
+  const engine = await otolith.createEngine({ workers: 2, models: { quarters: { manifest: input.manifest, bytes: new URL(input.path, location.href) } } });
+  const { stems, frames } = await engine.separate(sound(input.song), input.options);
+  await engine.dispose();
+  return { frames, digest: await sha256(...Object.values(stems).flatMap(({ channels }) => channels)) };`;
+const separation = (seconds: number) => ({ song: song(seconds), manifest: quarters, path: modelPath, options });
+
+describe("the engine in Chromium", () => {
+  it("gives the bits that Node gives: beats, fingerprint, match, stems", async () => {
+    const spec = song(14);
+    const input = { sampleRate: spec.sampleRate, channels: spec.channels.map((channel) => Float32Array.from(channel)) };
+    const node = await createEngine({ workers: 1, models: { quarters: fixtureModel("mask-quarters") } });
+    const beats = await node.beats(input);
+    const print = await node.fingerprint(input);
+    const { stems } = await node.separate(input, options);
+    await node.dispose();
+    const hash = createHash("sha256");
+    for (const { channels } of Object.values(stems)) for (const channel of channels) hash.update(channel);
+
+    const seen = await inPage<{ beats: number[]; tempo: unknown; print: string; match: { id: string; offset: number }[] }>(
+      page,
+      `const engine = await otolith.createEngine();
+       const track = await engine.beats(sound(input));
+       const print = await engine.fingerprint(sound(input));
+       const catalog = await engine.openCatalog();
+       await catalog.enrol(print, { id: "song" });
+       const clip = sound(input).channels.map((channel) => channel.slice(5 * 22050, 11 * 22050));
+       const match = await catalog.match({ channels: clip, sampleRate: 22050 });
+       await engine.dispose();
+       return { beats: [...track.beats], tempo: track.tempo, print: await sha256(print.bytes()), match };`,
+      spec,
+    );
+    expect(seen.beats).toEqual([...beats.beats]);
+    expect(seen.tempo).toEqual(JSON.parse(JSON.stringify(beats.tempo)));
+    expect(seen.print).toBe(createHash("sha256").update(print.bytes()).digest("hex"));
+    expect(seen.match[0]?.id).toBe("song");
+    expect(Math.abs((seen.match[0]?.offset ?? 0) - 5)).toBeLessThanOrEqual(0.02);
+    // Nothing of this needs a network.
+    expect(server.requests).not.toContain("/neural.wasm");
+
+    expect(await inPage(page, separateInPage, separation(14))).toEqual({ frames: spec.channels[0]?.length, digest: hash.digest("hex") });
+    expect(server.requests.filter((path) => path === "/neural.wasm")).toHaveLength(1);
+    expect(problems).toEqual([]);
+  });
+
+  it("asks for its own files only", async () => {
+    await inPage(page, separateInPage, separation(2));
+    const own = ["/", "/index.js", "/worker.js", "/core.wasm", "/neural.wasm", modelPath, "/favicon.ico"];
+    expect(server.requests.filter((path) => !own.includes(path))).toEqual([]);
+  });
+
+  it("a cancel inside the network rejects within 1.2 s of it, and the next separation works", async () => {
+    const outcome = await inPage<{ reason: string; waited: number; frames: number }>(
+      page,
+      `const engine = await otolith.createEngine({ workers: 1, models: { quarters: { manifest: input.manifest, bytes: new URL(input.path, location.href) } } });
+       let at;
+       const job = engine.separate(sound(input.song), { ...input.options, onProgress: ({ phase }) => {
+         if (phase === "infer" && at === undefined) { at = performance.now(); job.cancel("enough"); }
+       } });
+       const reason = await job.catch((reason) => reason);
+       const waited = performance.now() - at;
+       const { frames } = await engine.separate(sound(input.song), input.options);
+       await engine.dispose();
+       return { reason, waited, frames };`,
+      separation(8),
+    );
+    expect(outcome).toMatchObject({ reason: "enough", frames: 8 * 22_050 });
+    expect(outcome.waited).toBeLessThan(1200);
+  });
+
+  it("a cancel between the steps of a decode is heard before the decode ends", async () => {
+    const outcome = await inPage<{ state: string; done: number; after: number }>(
+      page,
+      `const engine = await otolith.createEngine({ workers: 1 });
+       const file = await engine.encodeWav({ channels: [new Float32Array(22050 * 600).fill(0.1)], sampleRate: 22050 });
+       let after = 0;
+       const job = engine.decode(file, { onProgress: ({ done }) => { after += 1; if (done > 0) job.cancel("enough"); } });
+       await job.catch(() => {});
+       await engine.dispose();
+       return { state: job.state, done: job.progress.done, after };`,
+    );
+    expect(outcome.state).toBe("cancelled");
+    expect(outcome.done).toBeLessThan(1);
+  });
+
+  it("a crash is told with the panic's text and the next call works", async () => {
+    const outcome = await inPage<{ code: string; panic: string; beats: number }>(
+      page,
+      `const engine = await otolith.createEngine({ workers: 1 });
+       const { code, details } = await engine.crash("injected fault").catch((error) => error);
+       const { beats } = await engine.beats(sound(input));
+       await engine.dispose();
+       return { code, panic: details.panic, beats: beats.length };`,
+      song(10),
+    );
+    expect(outcome).toMatchObject({ code: "crashed", panic: expect.stringContaining("injected fault") });
+    expect(outcome.beats).toBeGreaterThan(5);
+  });
+
+  it("dispose leaves no worker", async () => {
+    await inPage(page, separateInPage, separation(2));
+    expect(page.workers()).toHaveLength(0);
+  });
+
+  it("works under the playground's content policy, its worker given as a TrustedScriptURL", async () => {
+    await server.close();
+    server = await serveEngine({ csp: true });
+    page = await visit();
+    const beats = await inPage<number>(
+      page,
+      `const policy = trustedTypes.createPolicy("otolith-page", { createScriptURL: (url) => url });
+       const engine = await otolith.createEngine({ urls: { worker: policy.createScriptURL("/worker.js") } });
+       const { beats } = await engine.beats(sound(input));
+       await engine.dispose();
+       return beats.length;`,
+      song(10),
+    );
+    expect(beats).toBeGreaterThan(5);
+    expect(problems).toEqual([]);
+  });
+});
+
+describe("models between visits", () => {
+  const downloads = () => server.requests.filter((path) => path === modelPath).length;
+
+  it("the second visit needs no network for the model", async () => {
+    const first = await inPage(page, separateInPage, separation(2));
+    await page.close();
+    page = await visit();
+    expect(await inPage(page, separateInPage, separation(2))).toEqual(first);
+    expect(downloads()).toBe(1);
+  });
+
+  it("an altered copy is deleted and fetched once more", async () => {
+    const first = await inPage(page, separateInPage, separation(2));
+    const keys = await inPage<string[]>(
+      page,
+      `const cache = await caches.open("otolith-models");
+       const keys = await cache.keys();
+       const bytes = new Uint8Array(await (await cache.match(keys[0])).arrayBuffer());
+       bytes[100] ^= 1;
+       await cache.put(keys[0], new Response(bytes));
+       return keys.map(({ url }) => url);`,
+    );
+    expect(keys).toEqual([`https://models.otolith.invalid/custom%2Fquarters/${quarters.sha256}`]);
+    expect(await inPage(page, separateInPage, separation(2))).toEqual(first);
+    expect(downloads()).toBe(2);
+    expect(await inPage(page, separateInPage, separation(2))).toEqual(first);
+    expect(downloads()).toBe(2);
+  });
+
+  it("without the Cache API they are kept in IndexedDB", async () => {
+    await context.addInitScript("delete globalThis.caches; delete Window.prototype.caches;");
+    page = await visit();
+    expect(await inPage(page, "return typeof caches")).toBe("undefined");
+    const first = await inPage(page, separateInPage, separation(2));
+    await page.close();
+    page = await visit();
+    expect(await inPage(page, separateInPage, separation(2))).toEqual(first);
+    expect(downloads()).toBe(1);
+  });
+
+  it("without any storage they are kept in memory, with one warning each step down", async () => {
+    const refuse = "{ open() { throw new DOMException('no storage', 'SecurityError'); } }";
+    await context.addInitScript(
+      `for (const name of ["caches", "indexedDB"]) Object.defineProperty(globalThis, name, { value: ${refuse} });`,
+    );
+    page = await visit();
+    const { warnings, frames } = await inPage<{ warnings: string[]; frames: number }>(
+      page,
+      `const warnings = [];
+       const engine = await otolith.createEngine({ workers: 1, logger: { warn: (message) => warnings.push(message) },
+         models: { quarters: { manifest: input.manifest, bytes: new URL(input.path, location.href) } } });
+       await engine.separate(sound(input.song), input.options);
+       const { frames } = await engine.separate(sound(input.song), input.options);
+       await engine.dispose();
+       return { warnings, frames };`,
+      separation(2),
+    );
+    expect(frames).toBe(2 * 22_050);
+    expect(warnings).toEqual([expect.stringMatching(/the Cache API.*using IndexedDB/), expect.stringMatching(/IndexedDB.*using memory/)]);
+    expect(downloads()).toBe(1);
+  });
+});
+
+describe("pages that lack something", () => {
+  it.each([
+    ["SIMD", "WebAssembly.validate = () => false;", /WebAssembly SIMD \(Chrome 91/],
+    ["WebAssembly", "delete globalThis.WebAssembly;", /otolith needs WebAssembly, which is missing here/],
+    ["workers", "delete globalThis.Worker;", /otolith needs Web Workers/],
+  ])("without %s createEngine says so and fetches nothing", async (_, removal, message) => {
+    await context.addInitScript(removal);
+    page = await visit();
+    const error = await inPage<{ code: string; message: string }>(
+      page,
+      "return otolith.createEngine().catch(({ code, message }) => ({ code, message }));",
+    );
+    expect(error).toMatchObject({ code: "unsupported-environment", message: expect.stringMatching(message) });
+    expect(server.requests).not.toContain("/core.wasm");
+  });
+
+  it("a server that answers everything with its page: the option to set is named", async () => {
+    const error = await inPage<{ code: string; message: string }>(
+      page,
+      `return otolith.createEngine({ urls: { core: "/" } }).catch(({ code, message }) => ({ code, message }));`,
+    );
+    expect(error).toMatchObject({
+      code: "unsupported-environment",
+      message: expect.stringMatching(/got a web page, not wasm: .*set urls\.core/),
+    });
+  });
+
+  it("a worker script that is not there: the option to set is named", async () => {
+    const error = await inPage<{ code: string; message: string }>(
+      page,
+      `return otolith.createEngine({ urls: { worker: "/nothing.js" } }).catch(({ code, message }) => ({ code, message }));`,
+    );
+    expect(error).toMatchObject({ code: "unsupported-environment", message: expect.stringContaining("set urls.worker") });
+  });
+
+  it("a second copy of the package is noticed", async () => {
+    const warnings = await inPage<string[]>(
+      page,
+      `const warnings = [];
+       const logger = { warn: (message) => warnings.push(message) };
+       const other = await import("/index.js?copy");
+       for (const { createEngine } of [otolith, other]) await (await createEngine({ logger })).dispose();
+       return warnings;`,
+    );
+    expect(warnings).toEqual([expect.stringContaining("two copies of otolith are loaded")]);
+  });
+});
