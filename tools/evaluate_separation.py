@@ -65,8 +65,8 @@ def separate_by_command(command: str, model: str, mix: np.ndarray, stems: list[s
         soundfile.write(source, mix.T, SAMPLE_RATE, subtype="FLOAT")
         line = [*shlex.split(command), "separate", str(source), "--model", model, "--out", str(out), "--format", "wav32f"]
         subprocess.run(line, check=True, capture_output=True)
-        found = {name: next(out.rglob(f"*{name}*.wav")) for name in stems}
-        return np.stack([soundfile.read(found[name], dtype="float64", always_2d=True)[0].T for name in stems])
+        read = [soundfile.read(out / "mix" / f"{name}.wav", dtype="float64", always_2d=True)[0] for name in stems]
+        return np.stack([audio.T for audio in read])
 
 
 def ideal_ratio_mask(targets: dict[str, np.ndarray], mix: np.ndarray) -> dict[str, np.ndarray]:

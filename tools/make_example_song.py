@@ -51,11 +51,11 @@ class Song:
 EXAMPLES = (
     Song(
         "example", 30.0, 41, 112.0, 7, "major", (0, 4, 5, 3), ("intro",) * 2 + ("verse",) * 4 + ("chorus",) * 4 + ("verse",) * 5,
-        voice=11, voice_centre=62, bass=5, pad=23, pluck=8, kit=3,
+        voice=360, voice_centre=64, bass=5, pad=23, pluck=8, kit=3,
     ),
     Song(
         "example-2", 15.0, 97, 92.0, 2, "dorian", (0, 3, 6, 0), ("verse",) * 3 + ("chorus",) * 4,
-        voice=29, voice_centre=67, bass=14, pad=31, pluck=19, kit=12,
+        voice=227, voice_centre=67, bass=14, pad=31, pluck=19, kit=12,
     ),
 )
 

@@ -200,9 +200,8 @@ class LocoformerGraph:
                 x = self._attention(x, prefix + ".attention", over_time)
                 x = self._feed_forward(x, prefix + ".second", over_time)
         self.graph.nodes[-1].output[0] = FEATURES_TENSOR
-        masks = self._head(FEATURES_TENSOR)
+        self._head(FEATURES_TENSOR)
         self.graph.nodes[-1].output[0] = "masks"
-        assert masks != FEATURES_TENSOR
         channels = 4 * len(self.size.stems)
         proto = helper.make_graph(
             self.graph.nodes, "band_split_locoformer",
