@@ -93,14 +93,14 @@ impl Decoder {
         sniff::refuse_other_files(&bytes, hint)?;
         let mended = riff::mend(&mut bytes)?;
         let input_bytes = bytes.len();
-        let bytes: Arc<[u8]> = bytes.into();
-        let stream = MediaSourceStream::new(Box::new(Cursor::new(Arc::clone(&bytes))), Default::default());
+        let file = File(Arc::new(bytes));
+        let stream = MediaSourceStream::new(Box::new(Cursor::new(file.clone())), Default::default());
         let reader = symphonia::default::get_probe()
             .probe(&Hint::new(), stream, Default::default(), Default::default())
             .map_err(|error| unsupported(hint, &reason(&error)))?;
         let track = reader.default_track(TrackType::Audio).ok_or_else(|| unsupported(hint, "it has no audio track"))?;
         let parameters = audio_parameters(track, hint)?;
-        let trim = parameters.sample_rate.and_then(|rate| edit_list::read_trim(&bytes, rate, track.num_frames)).unwrap_or_default();
+        let trim = parameters.sample_rate.and_then(|rate| edit_list::read_trim(file.as_ref(), rate, track.num_frames)).unwrap_or_default();
         let shape = parameters.channels.as_ref().map(Channels::count).zip(parameters.sample_rate);
         if let (Some((channels, sample_rate)), Some(claimed)) = (shape, mended.claimed_frames) {
             limits.check_shape(channels, sample_rate, claimed)?;
@@ -274,6 +274,16 @@ impl Decoder {
         // A chain of empty streams is work too.
         self.packets += 1;
         self.limits.check_packets(self.packets, self.input_bytes as u64)
+    }
+}
+
+/// The encoded file, shared without a copy by the reader and the search for its edit list.
+#[derive(Clone)]
+struct File(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for File {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }
 
