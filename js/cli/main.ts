@@ -82,14 +82,26 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   cancel.abort(error);
 });
 
-main(process.argv.slice(2), cancel.signal).then(
-  (status) => {
-    process.exitCode = cancel.signal.aborted ? ExitStatus.failed : status;
-  },
-  (thrown: unknown) => {
-    const { message } = describeError(thrown);
-    const isClosedPipe = cancel.signal.aborted && cancel.signal.reason?.code === "EPIPE";
-    if (!isClosedPipe) process.stderr.write(`otolith: ${message}${thrown instanceof UsageError ? " (see otolith --help)" : ""}\n`);
-    process.exitCode = cancel.signal.aborted ? ExitStatus.failed : exitStatusOf(thrown);
-  },
-);
+let hasEnded = false;
+process.on("exit", () => {
+  if (hasEnded) return;
+  // Node ends when nothing is left to wait for, even if a promise is still open: that must not look like success.
+  process.stderr.write("otolith: ended before its work was done, which is a fault of otolith's: please report it\n");
+  process.exitCode = ExitStatus.failed;
+});
+
+main(process.argv.slice(2), cancel.signal)
+  .finally(() => {
+    hasEnded = true;
+  })
+  .then(
+    (status) => {
+      process.exitCode = cancel.signal.aborted ? ExitStatus.failed : status;
+    },
+    (thrown: unknown) => {
+      const { message } = describeError(thrown);
+      const isClosedPipe = cancel.signal.aborted && cancel.signal.reason?.code === "EPIPE";
+      if (!isClosedPipe) process.stderr.write(`otolith: ${message}${thrown instanceof UsageError ? " (see otolith --help)" : ""}\n`);
+      process.exitCode = cancel.signal.aborted ? ExitStatus.failed : exitStatusOf(thrown);
+    },
+  );

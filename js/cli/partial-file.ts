@@ -13,7 +13,7 @@ export async function writeWhole(path: string, bytes: Uint8Array, signal: AbortS
     await writeFile(partial, bytes, { signal });
     await rename(partial, path);
   } catch (cause) {
-    await rm(partial, { force: true });
+    await rm(partial, { force: true }).catch(() => {}); // where its folder could not be made there is nothing to remove
     signal.throwIfAborted();
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new OtolithError("invalid-input", `${path} cannot be written: ${why}`, { details: { path }, cause });

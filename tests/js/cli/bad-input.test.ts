@@ -84,21 +84,27 @@ describe("sound files that cannot be used have status 3", () => {
   });
 });
 
-test("a file that claims a day of sound is refused before it is decoded: status 4", () => {
-  const rate = 8000;
-  const path = writeClaim(at("day.wav"), rate, 24 * 3600 * rate);
-  // The claim must not be contradicted by the file's length: a sparse file of the full size costs no disk.
-  const handle = openSync(path, "r+");
-  ftruncateSync(handle, 44 + 24 * 3600 * rate * 4);
-  closeSync(handle);
-  const { status, documents, stderr } = otolith("beats", path, "--json");
-  expect(documents[0]?.error?.code, stderr).toBe("limit");
-  expect(status).toBe(4);
+describe("sound beyond the limits has status 4", () => {
+  test.each([
+    ["a file that claims a day of sound", 8000, 24 * 3600 * 8000, 0],
+    // 4 GiB, the most a WAV file can claim; a sparse file, so it costs no disk.
+    ["a file of more bytes than are read", 48000, 1, 2 ** 32 - 1],
+  ])("%s", (_, sampleRate, frames, length) => {
+    const path = writeClaim(at(`long-${frames}.wav`), sampleRate, frames);
+    if (length > 0) {
+      const handle = openSync(path, "r+");
+      ftruncateSync(handle, length);
+      closeSync(handle);
+    }
+    const { status, documents, stderr } = otolith("beats", path, "--json");
+    expect(documents[0]?.error?.code, stderr).toBe("limit");
+    expect(status).toBe(4);
+  });
 });
 
 describe("fingerprint and catalogue files that cannot be used have status 3", () => {
   const enrolled = () => {
-    const catalog = at("good.catalog");
+    const catalog = join(scratch(), "good.catalog");
     const song = writeWav(at("song.wav"), [tune(6, 22050, 4)], 22050);
     expect(otolith("enrol", catalog, song).status).toBe(0);
     return { catalog, song };
