@@ -30,12 +30,12 @@ pub enum Error {
         /// Seconds needed.
         needed: f64,
     },
-    /// A limit of [`crate::Limits`] is exceeded; nothing was allocated for the rest. Raise the limit or give less.
-    #[error("{what} is {given}, the limit is {allowed}: raise limits.{name} or give less")]
+    /// A limit of [`crate::Limits`] or of a file format is exceeded; nothing was allocated for the rest. Raise the limit or give less.
+    #[error("{what} is {given}, the limit is {allowed}: {}", limit_advice(name))]
     Limit {
         /// What was measured, in words with its unit.
         what: &'static str,
-        /// The field of [`crate::Limits`], in the spelling of the TypeScript option.
+        /// The field of [`crate::Limits`], in the spelling of the TypeScript option; "" where the limit is a format's own.
         name: &'static str,
         /// Value found.
         given: f64,
@@ -74,6 +74,10 @@ pub enum Error {
         /// What was found.
         what: String,
     },
+}
+
+fn limit_advice(name: &str) -> String {
+    if name.is_empty() { "give less".to_owned() } else { format!("raise limits.{name} or give less") }
 }
 
 impl Error {

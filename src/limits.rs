@@ -34,7 +34,8 @@ impl Limits {
     /// Checks a sound's shape against the limits before memory is taken for it.
     ///
     /// # Errors
-    /// [`Error::Limit`] for the first of sample rate, channels, duration and decoded bytes that is out of range.
+    /// [`Error::InvalidInput`] for a sample rate outside 8..192 kHz or channels outside 1..8, [`Error::Limit`] for the first of
+    /// duration and decoded bytes that is too much.
     pub fn check_shape(&self, channels: usize, sample_rate: u32, frames: u64) -> Result<()> {
         if !SAMPLE_RATES.contains(&sample_rate) {
             return Err(Error::invalid(format!(

@@ -6,6 +6,8 @@
 //! Damage is treated as a listener would want: a packet that is lost or cannot be decoded becomes silence of its own length, so that
 //! what follows keeps its time, and is counted in a warning; a file that ends early gives what is there, with a warning. It is an
 //! error if nothing can be decoded, or if more than half of the packets are damaged: then what plays is not the sound that was stored.
+//!
+//! Not decoded: Opus (the browser does), Vorbis with more than 2 channels, AAC other than low complexity in mono or stereo.
 
 use std::io::Cursor;
 use std::sync::Arc;

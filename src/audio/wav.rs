@@ -132,12 +132,7 @@ fn header(channels: usize, sample_rate: u32, format: SampleFormat, frames: u64) 
     let data_bytes = frames.saturating_mul(block_align);
     let before_data = u64::from(4 + 8 + format_bytes + fact_bytes + 8);
     let riff_bytes = before_data.saturating_add(data_bytes).saturating_add(data_bytes % 2);
-    let too_long = |_| Error::Limit {
-        what: "WAV file size in bytes",
-        name: "durationSeconds",
-        given: riff_bytes as f64,
-        allowed: f64::from(u32::MAX),
-    };
+    let too_long = |_| Error::Limit { what: "WAV file size in bytes", name: "", given: riff_bytes as f64, allowed: f64::from(u32::MAX) };
     let riff_bytes_32 = u32::try_from(riff_bytes).map_err(too_long)?;
     let data_bytes_32 = u32::try_from(data_bytes).map_err(too_long)?;
 
@@ -193,7 +188,9 @@ mod tests {
 
     #[test]
     fn a_file_past_the_reach_of_a_riff_header_is_a_limit_error() {
-        assert_eq!(header(2, 44_100, SampleFormat::Float32, 1 << 29).unwrap_err().kind(), "limit");
+        let error = header(2, 44_100, SampleFormat::Float32, 1 << 29).unwrap_err();
+        assert_eq!(error.kind(), "limit");
+        assert!(error.to_string().ends_with("the limit is 4294967295: give less"), "{error}");
         assert!(header(2, 44_100, SampleFormat::Float32, (1 << 29) - 16).is_ok());
     }
 

@@ -100,6 +100,15 @@ fn a_long_wav_in_the_64_bit_form_decodes() {
 }
 
 #[test]
+fn rates_that_are_not_read_are_refused_with_advice() {
+    for rate in [4_000, 384_000] {
+        let error = decode_default(wav(rate, 2_000, &[1; 1_000])).unwrap_err();
+        assert_eq!(error.kind(), "invalid-input");
+        assert!(error.to_string().contains(&format!("got {rate}: resample first")), "{error}");
+    }
+}
+
+#[test]
 fn a_header_without_its_sound_is_an_unsupported_format() {
     assert_eq!(decode_default(wav(8_000, 8_000, &[])).unwrap_err().kind(), "unsupported-format");
     for (name, header) in [("stereo-44k.flac", 60), ("mono-44k.ogg", 100), ("mono-44k.m4a", 400)] {
@@ -205,7 +214,6 @@ fn lost_packets_become_silence_so_that_what_follows_keeps_its_time() {
         let at = bytes.len() * 17 / 20;
         bytes[at] ^= 0x55;
         let damaged = decode_default(bytes).unwrap();
-        println!("{name}: {:?}", damaged.warnings);
         assert!(damaged.warnings[0].contains("missing in 1 places"), "{name}: {:?}", damaged.warnings);
         assert_eq!(damaged.audio.frames(), whole.frames(), "{name}");
         assert!(longest_silence(&damaged.audio.channels()[0]) >= lost, "{name}");
