@@ -309,8 +309,9 @@ impl WangStream {
     fn pair(&mut self, complete: u64) {
         self.landmarks.clear();
         self.recent.extend_from_slice(&self.peaks.peaks);
+        // A target may lie half a frame before the frame that it was found in.
         let zone = u64::from(*TARGET_FRAMES.end()) * 8 + 8;
-        while self.recent.get(self.next_anchor).is_some_and(|anchor| u64::from(anchor.t) + zone < complete) {
+        while self.recent.get(self.next_anchor).is_some_and(|anchor| u64::from(anchor.t) + zone <= complete) {
             self.pairing.landmarks_of(&self.recent, self.next_anchor, &mut self.landmarks);
             self.next_anchor += 1;
         }
@@ -348,7 +349,8 @@ impl ExtractStream for WangStream {
     }
 
     fn latency(&self) -> u64 {
-        let zone = u64::from(*TARGET_FRAMES.end()) * HOP_LENGTH as u64;
+        // One frame more than the zone: anchor and target are known to eighths of a frame, either way.
+        let zone = u64::from(*TARGET_FRAMES.end() + 1) * HOP_LENGTH as u64;
         self.peaks.latency() + (zone * u64::from(self.peaks.sample_rate)).div_ceil(u64::from(SAMPLE_RATE))
     }
 

@@ -112,3 +112,23 @@ pub fn with_white_noise(sound: &[f32], snr: f64, seed: u64) -> Vec<f32> {
     let gain = (power / 10f64.powf(snr / 10.0)).sqrt();
     sound.iter().map(|&value| (f64::from(value) + gain * random.normal()) as f32).collect()
 }
+
+/// `sound` with pink noise (P. Kellet's filter of white noise) `snr` decibels below its own power.
+pub fn with_pink_noise(sound: &[f32], snr: f64, seed: u64) -> Vec<f32> {
+    let mut random = Random::new(seed);
+    let mut state = [0.0f64; 3];
+    let noise: Vec<f64> = sound
+        .iter()
+        .map(|_| {
+            let white = random.normal();
+            state[0] = 0.997_65 * state[0] + white * 0.099_046;
+            state[1] = 0.963 * state[1] + white * 0.296_516_4;
+            state[2] = 0.57 * state[2] + white * 1.052_691_3;
+            state[0] + state[1] + state[2] + white * 0.1848
+        })
+        .collect();
+    let power = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>();
+    let own = power(&mut sound.iter().map(|&value| f64::from(value)));
+    let gain = (own / power(&mut noise.iter().copied()) / 10f64.powf(snr / 10.0)).sqrt();
+    sound.iter().zip(&noise).map(|(&value, &noise)| (f64::from(value) + gain * noise) as f32).collect()
+}

@@ -18,21 +18,18 @@ fn print(samples: &[f32], rate: u32, profile: Profile) -> Print {
 fn an_excerpt_is_found_with_its_offset_and_a_stranger_is_not() {
     for profile in Profile::ALL {
         let mut catalog = Catalog::new(profile);
-        let tracks: Vec<Vec<f32>> = (0..12).map(|seed| music(seed, 30.0, RATE)).collect();
+        let tracks: Vec<Vec<f32>> = (0..6).map(|seed| music(seed, 20.0, RATE)).collect();
         for (seed, track) in tracks.iter().enumerate() {
             catalog.enrol(&format!("song-{seed}"), &format!("{{\"seed\":{seed}}}"), &print(track, RATE, profile), Replace::No).unwrap();
         }
         for (seed, track) in tracks.iter().enumerate() {
-            let start = 7.0 + seed as f64 * 0.731;
+            let start = 4.0 + seed as f64 * 0.731;
             let first = (start * f64::from(RATE)) as usize;
             let clip = with_white_noise(&track[first..first + 5 * RATE as usize], 10.0, 99 + seed as u64);
             let hits = catalog.find(&print(&clip, RATE, profile), &MatchOptions::default()).unwrap();
             let best = hits.first().unwrap_or_else(|| panic!("{profile:?}: song {seed} is not found"));
             assert_eq!(best.id, format!("song-{seed}"));
             assert!((best.offset - start).abs() <= 0.020, "{} instead of {start}", best.offset);
-        }
-        if profile != Profile::Default {
-            continue;
         }
         let stranger = print(&music(4_000, 5.0, RATE), RATE, profile);
         assert_eq!(catalog.find(&stranger, &MatchOptions::default()).unwrap(), []);
