@@ -1,4 +1,5 @@
 import { pageScripts } from "../page-scripts.js";
+import { breathe } from "../state/breathe.js";
 import type { Grid } from "./beat-grid.js";
 import { type Colours, Desk, type DeskMessage } from "./desk.js";
 import type { OffsetHistogram } from "./histogram.js";
@@ -89,7 +90,7 @@ export class Painter {
         { kind: "samples", picture: this.#picture, start: start + from, channels: pieces },
         pieces.map((piece) => piece.buffer),
       );
-      await new Promise((resolve) => setTimeout(resolve));
+      await breathe();
     }
   }
 

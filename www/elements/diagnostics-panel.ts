@@ -12,6 +12,8 @@ export class DiagnosticsPanel extends HTMLElement {
       await navigator.clipboard.writeText(pairs.map(([name, value]) => `${name}: ${value}`).join("\n"));
       copy.textContent = "Copied";
     });
+    // Pages of plain http have no clipboard; the report can still be read.
+    copy.hidden = !navigator.clipboard;
     this.append(make("details", {}, make("summary", {}, "Diagnostics"), facts(pairs), copy));
   }
 }

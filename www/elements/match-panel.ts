@@ -1,6 +1,7 @@
 import type { Match } from "otolith";
 import { Painter } from "../draw/painter.js";
-import { type Answer, CLIP_SECONDS, type PrintSize, type Studio } from "../state/studio.js";
+import type { PrintSize } from "../state/song-catalog.js";
+import { type Answer, CLIP_SECONDS, type Studio } from "../state/studio.js";
 import { byteSize, clock, percent } from "../state/words.js";
 import { JobProgress } from "./job-progress.js";
 import { make } from "./make.js";
@@ -36,10 +37,11 @@ export class MatchPanel extends HTMLElement {
       this.append(progress);
     }
     const show = () => {
-      const prints = [...studio.enrolled.values()];
+      const prints = [...studio.catalog.enrolled.values()];
       status.textContent = inWords(prints);
-      enrol.textContent = studio.isEnrolled ? "Enrolled" : "Enrol this song";
-      enrol.disabled = studio.isEnrolled;
+      const isEnrolled = studio.song !== null && studio.catalog.has(studio.song);
+      enrol.textContent = isEnrolled ? "Enrolled" : "Enrol this song";
+      enrol.disabled = isEnrolled;
       here.disabled = prints.length === 0;
       other.disabled = prints.length === 0;
       this.#showAnswer(answer, studio.answer);

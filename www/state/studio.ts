@@ -1,6 +1,7 @@
-import type { Catalog, Engine, Match, Segment } from "otolith";
+import type { Engine, Match, Segment } from "otolith";
 import { JobDesk } from "./job-desk.js";
 import { excerpt, Song, type Sound } from "./song.js";
+import { SongCatalog } from "./song-catalog.js";
 import { Transport } from "./transport.js";
 
 /** Length of the clip that "match from here" cuts out of the open song, in seconds. */
@@ -13,12 +14,6 @@ export interface Answer {
   readonly matches: readonly Match[];
 }
 
-/** Size of an enrolled fingerprint. */
-export interface PrintSize {
-  readonly hashes: number;
-  readonly bytes: number;
-}
-
 /**
  * The open song and what is being done with it. Fires `song` (another song is open), `beats`, `separation` (its state changed), `segment`
  * (detail: {@link Segment}) and `catalog`.
@@ -28,15 +23,14 @@ export class Studio extends EventTarget {
   readonly transport = new Transport();
   song: Song | null = null;
   answer: Answer | null = null;
-  /** What is in the catalogue, by id. */
-  readonly enrolled = new Map<string, PrintSize>();
-  #catalog: Promise<Catalog> | null = null;
+  readonly catalog: SongCatalog;
   /** Segments made while the transport still plays the whole song. */
   #kept: Segment[] = [];
   #stemsAdopted = false;
 
   constructor(readonly engine: Engine) {
     super();
+    this.catalog = new SongCatalog(engine);
   }
 
   /** Reads a file and, if that succeeds, makes it the open song and looks for its beats. The song that was open stays until then. */
@@ -127,23 +121,12 @@ export class Studio extends EventTarget {
   async enrol(): Promise<void> {
     const song = this.song;
     if (!song) return;
-    const retry = () => void this.enrol();
-    const print = await this.jobs.run(
+    await this.jobs.run(
       "enrol",
-      async (handle) => {
-        const catalog = await this.#openCatalog();
-        return catalog.enrol(song.file, { id: song.title, metadata: { title: song.title }, replace: true, ...handle });
-      },
-      retry,
+      (handle) => this.catalog.enrol(song, handle),
+      () => void this.enrol(),
     );
-    if (!print) return;
-    this.enrolled.set(song.title, { hashes: print.hashCount, bytes: print.bytes().byteLength });
     this.#fire("catalog");
-  }
-
-  /** Whether the open song is in the catalogue. */
-  get isEnrolled(): boolean {
-    return this.song !== null && this.enrolled.has(this.song.title);
   }
 
   /** Looks a file up in the catalogue. */
@@ -161,15 +144,13 @@ export class Studio extends EventTarget {
   }
 
   async #match(query: string, input: File | Sound, retry: () => void): Promise<void> {
-    const matches = await this.jobs.run("match", async (handle) => (await this.#openCatalog()).match(input, { top: 5, ...handle }), retry);
-    if (!matches) return;
+    const matches = await this.jobs.run("match", (handle) => this.catalog.match(input, handle), retry);
+    if (!matches) {
+      this.#fire("catalog");
+      return;
+    }
     this.answer = { query, matches };
     this.#fire("catalog");
-  }
-
-  #openCatalog(): Promise<Catalog> {
-    this.#catalog ??= Promise.resolve(this.engine.openCatalog({ name: "playground", algorithm: "wang" }));
-    return this.#catalog;
   }
 
   async #takeSegments(song: Song, segments: AsyncIterable<Segment>, signal: AbortSignal): Promise<void> {

@@ -1,3 +1,4 @@
+import { breathe } from "./breathe.js";
 import type { Sound } from "./song.js";
 import { frameCount } from "./song.js";
 
@@ -284,7 +285,7 @@ async function toBuffer(sound: Sound): Promise<AudioBuffer> {
   for (const [index, channel] of sound.channels.entries()) {
     for (let from = 0; from < length; from += COPY_FRAMES) {
       buffer.copyToChannel(channel.subarray(from, from + COPY_FRAMES) as Float32Array<ArrayBuffer>, index, from);
-      await new Promise((resolve) => setTimeout(resolve));
+      await breathe();
     }
   }
   return buffer;
