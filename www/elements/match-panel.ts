@@ -69,14 +69,15 @@ export class MatchPanel extends HTMLElement {
   }
 
   #histogram(histogram: NonNullable<Match["histogram"]>): HTMLElement {
-    const { start, step, counts } = histogram;
+    const { start, step } = histogram;
+    const counts = Uint32Array.from(histogram.counts);
     const most = counts.reduce((a, b) => Math.max(a, b), 0);
     const canvas = make("canvas", {
       className: "histogram",
       attributes: { role: "img", "aria-label": `Votes by offset, at most ${most}` },
     });
     this.#painter = new Painter(canvas, "--accent");
-    this.#painter.setHistogram({ start, step, counts: Uint32Array.from(counts) });
+    this.#painter.setHistogram({ start, step, counts });
     return make(
       "figure",
       {},

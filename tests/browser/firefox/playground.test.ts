@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { launchFirefox, serve } from "../launch.ts";
+import { launchFirefox, serve } from "../launch.js";
 
 let browser: Awaited<ReturnType<typeof launchFirefox>>;
 let server: Awaited<ReturnType<typeof serve>>;

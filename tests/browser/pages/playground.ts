@@ -1,7 +1,7 @@
 import type { Browser, BrowserContextOptions } from "playwright-core";
 import { afterAll, beforeAll } from "vitest";
-import { launchChromium, serve } from "../launch.ts";
-import { StudioPage } from "./studio-page.ts";
+import { launchChromium, serve } from "../launch.js";
+import { StudioPage } from "./studio-page.js";
 
 /** The built playground on a server of its own and a Chromium, for the tests of one file. */
 export function playground({ isolated = false } = {}) {

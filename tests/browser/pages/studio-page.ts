@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Browser, BrowserContextOptions, Download, Locator, Page } from "playwright-core";
-import type { GivenFile } from "./sounds.ts";
+import type { GivenFile } from "./sounds.js";
 
 /** One start of a sound source: when on the context's clock and from where in its buffer, in seconds. */
 export interface SourceStart {

@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { describe, expect, test } from "vitest";
-import { playground } from "../../pages/playground.ts";
-import type { StudioPage } from "../../pages/studio-page.ts";
+import { playground } from "../../pages/playground.js";
+import type { StudioPage } from "../../pages/studio-page.js";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const site = playground();

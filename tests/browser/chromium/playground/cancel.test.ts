@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { playground } from "../../pages/playground.ts";
+import { playground } from "../../pages/playground.js";
 
 const site = playground();
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { playground } from "../../pages/playground.ts";
-import { clicks, declaredDay, tune, wavOf } from "../../pages/sounds.ts";
+import { playground } from "../../pages/playground.js";
+import { clicks, declaredDay, tune, wavOf } from "../../pages/sounds.js";
 
 const site = playground();
 

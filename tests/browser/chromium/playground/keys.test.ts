@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { playground } from "../../pages/playground.ts";
-import { tune } from "../../pages/sounds.ts";
+import { playground } from "../../pages/playground.js";
+import { tune } from "../../pages/sounds.js";
 
 const site = playground();
 
