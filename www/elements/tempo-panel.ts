@@ -4,6 +4,9 @@ import { percent } from "../state/words.js";
 import { JobProgress } from "./job-progress.js";
 import { make } from "./make.js";
 
+/** Alternatives beyond these are unlikely enough to be noise. */
+const ALTERNATIVES_SHOWN = 3;
+
 const METHODS: Readonly<Record<string, string>> = { flux: "spectral flux" };
 
 /** Tempo with its confidence and alternatives, how it was found, and the beats as a table. */
@@ -38,7 +41,7 @@ export class TempoPanel extends HTMLElement {
 customElements.define("tempo-panel", TempoPanel);
 
 function describe(track: BeatTrack): Node[] {
-  const { tempo, meter, beats, downbeats } = track;
+  const { tempo, meter, beats } = track;
   if (tempo.bpm === null || beats.length === 0) return [make("p", {}, "No steady beat was found in this sound.")];
   const nodes: Node[] = [
     make("p", { className: "tempo" }, make("strong", { className: "figures" }, tempo.bpm.toFixed(1)), " BPM"),
@@ -46,13 +49,16 @@ function describe(track: BeatTrack): Node[] {
       ["Confidence", percent(tempo.confidence)],
       [
         "Could also be",
-        tempo.alternatives.map((other) => `${other.bpm.toFixed(1)} BPM (${percent(other.confidence)})`).join(", ") || "nothing else",
+        tempo.alternatives
+          .slice(0, ALTERNATIVES_SHOWN)
+          .map((other) => `${other.bpm.toFixed(1)} BPM (${percent(other.confidence)})`)
+          .join(", ") || "nothing else",
       ],
       [
         "Tempo",
         tempo.steady ? "steady" : tempo.range ? `moves, ${tempo.range[0].toFixed(0)} to ${tempo.range[1].toFixed(0)} BPM` : "moves",
       ],
-      ["Beats", `${beats.length}, of them ${downbeats.length} downbeats${meter ? ` (${meter.beatsPerBar} to the bar)` : ""}`],
+      ["Beats", `${beats.length}${meter ? `, ${meter.beatsPerBar} to the bar` : ", bars not known"}`],
       ["Method", METHODS[track.method] ?? track.method],
     ]),
   ];

@@ -95,7 +95,7 @@ export class StudioPage {
   }
 
   async waitForBeats(): Promise<void> {
-    await this.page.getByRole("complementary", { name: "Results" }).getByText("BPM", { exact: true }).first().waitFor();
+    await this.page.getByRole("complementary", { name: "Results" }).getByText("Show beats as table").waitFor();
   }
 
   /** Starts the separation. */
