@@ -59,7 +59,7 @@ export class JobDesk extends EventTarget {
       this.#announce(kind);
     };
     try {
-      return await work({ signal, onProgress });
+      return await Promise.race([work({ signal, onProgress }), aborted(signal)]);
     } catch (error) {
       if (!signal.aborted) this.tell(toProblem(kind, error, retry));
       return undefined;
@@ -92,6 +92,13 @@ export class JobDesk extends EventTarget {
   #announce(kind: JobKind): void {
     this.dispatchEvent(new CustomEvent("job", { detail: kind }));
   }
+}
+
+/** Rejects at an abort: the page is idle at once, also where the engine must first end a worker that is inside a long step. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
 }
 
 /** Codes that another run of the same may not meet again. */
