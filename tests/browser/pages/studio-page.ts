@@ -8,9 +8,17 @@ export interface SourceStart {
   offset: number;
 }
 
+interface TraceEvent {
+  name: string;
+  pid: number;
+  tid: number;
+  /** Processor time in microseconds. */
+  tdur?: number;
+  args?: { name?: string };
+}
+
 /** What is watched in the page besides what it shows. */
 interface Watched {
-  longTasks: number[];
   starts: SourceStart[];
   violations: string[];
   workers: Worker[];
@@ -169,9 +177,28 @@ export class StudioPage {
   /** All that was watched so far. */
   async watched(): Promise<Omit<Watched, "workers">> {
     return this.page.evaluate(() => {
-      const { longTasks, starts, violations } = (globalThis as unknown as { watched: Watched }).watched;
-      return { longTasks, starts, violations };
+      const { starts, violations } = (globalThis as unknown as { watched: Watched }).watched;
+      return { starts, violations };
     });
+  }
+
+  /** Milliseconds of processor time of every task that the page's main thread ran during `visit`. */
+  async mainThreadTasks(visit: () => Promise<void>): Promise<number[]> {
+    const browser = this.page.context().browser();
+    if (!browser) throw new Error("tracing needs the browser");
+    await browser.startTracing(this.page, { categories: ["devtools.timeline", "disabled-by-default-devtools.timeline"] });
+    await visit();
+    const { traceEvents } = JSON.parse((await browser.stopTracing()).toString()) as { traceEvents: TraceEvent[] };
+    const threadOf = ({ pid, tid }: TraceEvent) => `${pid} ${tid}`;
+    // Of several renderers the page's is the one that ran its script.
+    const scripted = new Set(traceEvents.filter(({ name }) => name === "FunctionCall").map(threadOf));
+    const isMain = ({ name, args }: TraceEvent) => name === "thread_name" && args?.name === "CrRendererMain";
+    const main = traceEvents
+      .filter(isMain)
+      .map(threadOf)
+      .find((thread) => scripted.has(thread));
+    const tasks = traceEvents.filter((event) => event.name === "RunTask" && threadOf(event) === main);
+    return tasks.map(({ tdur }) => (tdur ?? Number.NaN) / 1000).filter((duration) => !Number.isNaN(duration));
   }
 
   /** Kills every worker of the page's engine by a panic inside wasm. */
@@ -194,13 +221,10 @@ async function contents(download: Download): Promise<{ name: string; bytes: Buff
   return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) };
 }
 
-/** Runs in the page before its own scripts: remembers long tasks, source starts, refused content and workers. */
+/** Runs in the page before its own scripts: remembers source starts, refused content and workers. */
 function watch(): void {
-  const watched: Watched = { longTasks: [], starts: [], violations: [], workers: [] };
+  const watched: Watched = { starts: [], violations: [], workers: [] };
   Object.assign(globalThis, { watched });
-  new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) watched.longTasks.push(entry.duration);
-  }).observe({ type: "longtask" });
   document.addEventListener("securitypolicyviolation", (event) =>
     watched.violations.push(`${event.violatedDirective} ${event.blockedURI}`),
   );

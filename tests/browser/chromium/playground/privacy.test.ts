@@ -11,13 +11,15 @@ test("a whole visit asks only its own server, breaks no content policy, holds th
   await studio.enrol();
   await studio.matchFromHere();
   expect(studio.requests.filter((url) => /neural|\.onnx/.test(url))).toEqual([]);
-  const loaded = (await studio.watched()).longTasks.length;
-  await studio.separate();
-  await studio.waitForSegment("Vocals");
-  await studio.waitForStems();
-  const { longTasks, violations } = await studio.watched();
-  expect(violations).toEqual([]);
-  expect(longTasks.slice(loaded), "tasks over 50 ms during a separation").toEqual([]);
+  const tasks = await studio.mainThreadTasks(async () => {
+    await studio.separate();
+    await studio.waitForSegment("Vocals");
+    await studio.waitForStems();
+  });
+  expect((await studio.watched()).violations).toEqual([]);
+  // Processor time: the wall time of a task also holds what other programs took from it.
+  expect(tasks.length).toBeGreaterThan(50);
+  expect(Math.max(...tasks), "longest task of the page during a separation, ms").toBeLessThanOrEqual(50);
   expect(studio.requests.some((url) => url.includes("neural"))).toBe(true);
   const foreign = studio.requests.filter((url) => !url.startsWith(`${site.url}/`) && !url.startsWith(`blob:${site.url}/`));
   expect(foreign).toEqual([]);
