@@ -22,10 +22,11 @@ const types = {
   ".wav": "audio/wav",
 };
 
-/** The header's text: `directive source source; directive ...`. */
-export function contentSecurityPolicy() {
+/** The header's text, `directive source source; directive ...`, without the directives in `leftOut`. */
+export function contentSecurityPolicy(leftOut = []) {
   const { directives } = JSON.parse(readFileSync(join(root, "pkg-config/csp.json"), "utf8"));
   return Object.entries(directives)
+    .filter(([directive]) => !leftOut.includes(directive))
     .map(([directive, sources]) => [directive, ...sources].join(" "))
     .join("; ");
 }
@@ -50,14 +51,14 @@ function fileFor(path, folders) {
  * @param {string[]} options.folders searched in order, relative to the repository
  * @param {number} [options.port] 0: any free one
  * @param {boolean} [options.isolated] send the headers that give a page SharedArrayBuffer; nothing of ours needs them
- * @param {boolean} [options.csp] send the content policy of pkg-config/csp.json
+ * @param {boolean | string} [options.csp] send the content policy of pkg-config/csp.json, or this one
  * @param {Record<string, (request: import("node:http").IncomingMessage, response: import("node:http").ServerResponse) => void>} [options.routes]
  *   answers by exact path, before the folders
  * @returns {Promise<{ url: string, requests: string[], close: () => Promise<void> }>} `requests`: the path of every request so far
  */
 export async function serve({ folders, port = 0, isolated = false, csp = true, routes = {} }) {
   const requests = [];
-  const policy = csp ? contentSecurityPolicy() : undefined;
+  const policy = csp === true ? contentSecurityPolicy() : csp;
   const server = createServer((request, response) => {
     let path;
     try {
