@@ -90,7 +90,10 @@ export async function openInput(
     report,
   }: { platform: Platform; limit: number; signal: AbortSignal; report: (done: number, total: number | null) => void },
 ): Promise<SoundSource> {
-  if (input.kind !== "url") return input;
+  if (input.kind !== "url") {
+    if (input.kind === "file" && input.bytes instanceof Blob && input.bytes.size > limit) throw tooLarge("the file", limit);
+    return input;
+  }
   let response: Response;
   try {
     response = await platform.fetch(input.url, signal);
@@ -105,10 +108,7 @@ export async function openInput(
     throw new OtolithError("invalid-input", `could not fetch ${input.url}: HTTP status ${status}`, { status });
   }
   const bytes = await readBody(response, { limit, signal, report });
-  if (bytes.byteLength > limit) {
-    const message = `the file at ${input.url} has more than ${limit} bytes: raise limits.inputBytes or give less`;
-    throw new OtolithError("limit", message, { details: { limit: "inputBytes", allowed: limit } });
-  }
+  if (bytes.byteLength > limit) throw tooLarge(`the file at ${input.url}`, limit);
   return { kind: "file", bytes, name: input.url.pathname.split("/").at(-1) ?? "" };
 }
 
@@ -116,6 +116,11 @@ export async function openInput(
 export function transferOf(source: SoundSource): ArrayBuffer[] {
   if (source.kind === "samples") return source.channels.map(({ buffer }) => buffer as ArrayBuffer);
   return source.bytes instanceof ArrayBuffer ? [source.bytes] : [];
+}
+
+function tooLarge(file: string, limit: number): OtolithError {
+  const message = `${file} has more than ${limit} bytes: raise limits.inputBytes or give less`;
+  return new OtolithError("limit", message, { details: { limit: "inputBytes", allowed: limit } });
 }
 
 function nameOf(blob: Blob): string {

@@ -1,3 +1,4 @@
+import { abortable } from "./abortable.js";
 import { callOptions, openSound, SOUND_OPTIONS, type SoundOptions, type Workshop } from "./analysis.js";
 import { type AudioInput, holdInput } from "./audio-input.js";
 import { disposedError, OtolithError } from "./errors.js";
@@ -143,7 +144,7 @@ export class Catalog {
   }
 
   /**
-   * Adds a track: a sound, or the print of one.
+   * Adds a track: a sound, or the print of one. A cancel leaves no track, unless it comes in the very moment of adding.
    *
    * Errors: those of `engine.fingerprint`; `invalid-input` for a known id without `replace`, an id or metadata out of bounds, a print
    * of another algorithm or profile; `limit` for a full catalogue.
@@ -154,8 +155,8 @@ export class Catalog {
     if (id === undefined) throw reader.wrong("id", "a string that is not empty");
     const metadata = metadataJson(reader);
     const replace = reader.boolean("replace") ?? false;
-    return this.#printJob(input, reader, async (print, { signal }) => {
-      await this.#link.call("enrol", { id, metadata, print: print.bytes(), replace }, { signal });
+    return this.#printJob(input, reader, async (print) => {
+      await this.#link.call("enrol", { id, metadata, print: print.bytes(), replace });
       return print;
     });
   }
@@ -175,9 +176,7 @@ export class Catalog {
       ...(perTrack !== undefined && { perTrack }),
       ...(minConfidence !== undefined && { minConfidence }),
     };
-    return this.#printJob(input, reader, (print, { signal }) =>
-      this.#link.call("match", { print: print.bytes(), options: settings }, { signal }),
-    );
+    return this.#printJob(input, reader, (print) => this.#link.call("match", { print: print.bytes(), options: settings }));
   }
 
   /** Takes a track out. False if there was none of that id. */
@@ -227,13 +226,15 @@ export class Catalog {
     this.close();
   }
 
-  #printJob<T>(input: AudioInput | Fingerprint, reader: OptionReader, action: (print: Fingerprint, job: JobContext) => Promise<T>): Job<T> {
+  #printJob<T>(input: AudioInput | Fingerprint, reader: OptionReader, action: (print: Fingerprint) => Promise<T>): Job<T> {
     const held = input instanceof Fingerprint ? input : holdInput(input, reader);
     const work = (job: JobContext) =>
       this.#workshop.analyses.run(async () => {
         job.started();
         const print = held instanceof Fingerprint ? held : new Fingerprint(await this.#extract(held, job));
-        return action(print, job);
+        job.signal.throwIfAborted();
+        // From here on a cancel ends the wait only: it must never end the worker, which holds the catalogue.
+        return abortable(action(print), job.signal);
       }, job.signal);
     return this.#track(new Job(work, readJobOptions(reader)));
   }

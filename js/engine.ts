@@ -159,8 +159,9 @@ export class Engine {
    * Separates several sounds, a job each, in order; failures stay alone.
    */
   async *separateAll(inputs: Iterable<AudioInput>, options?: SeparationOptions): AsyncGenerator<BatchItem, void, undefined> {
-    const jobs = Array.from(inputs, (input) => this.separate(input, options));
+    const jobs: SeparationJob[] = [];
     try {
+      for (const input of inputs) jobs.push(this.separate(input, options));
       for (const [index, job] of jobs.entries()) {
         const outcome = await job.then(
           (result) => ({ result }),

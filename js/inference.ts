@@ -22,11 +22,18 @@ export interface Inference {
   readonly onSegment: (segment: SegmentData) => void;
 }
 
+/** What the chunks took. @internal */
+export interface InferenceFigures {
+  /** Linear memory of every worker that ran a chunk, in bytes. */
+  readonly memory: readonly number[];
+  /** Chunks that were silent and took no inference. */
+  readonly silentChunks: number;
+}
+
 /**
- * Sends chunks in order to the first free worker, and hands them back to the home worker in order. Returns the linear memory of every
- * worker that ran one, in bytes. What a chunk becomes depends on the chunk alone, so the pool's size shows in time only. @internal
+ * Sends chunks in order to the first free worker, and hands them back to the home worker in order. What a chunk becomes depends on the chunk alone, so the pool's size shows in time only. @internal
  */
-export async function inferChunks(inference: Inference, job: JobContext): Promise<number[]> {
+export async function inferChunks(inference: Inference, job: JobContext): Promise<InferenceFigures> {
   const run = new ChunkRun(inference, job);
   const stop = () => run.fail(job.signal.reason);
   job.signal.addEventListener("abort", stop, { once: true });
@@ -38,11 +45,12 @@ export async function inferChunks(inference: Inference, job: JobContext): Promis
     job.signal.removeEventListener("abort", stop);
   }
   if (run.failure) throw run.failure.thrown;
-  return [...run.memory.values()];
+  return { memory: [...run.memory.values()], silentChunks: run.silentChunks };
 }
 
 class ChunkRun {
   readonly memory = new Map<WorkerLink, number>();
+  silentChunks = 0;
   failure: { readonly thrown: unknown } | undefined;
   readonly #inference: Inference;
   readonly #job: JobContext;
@@ -94,7 +102,10 @@ class ChunkRun {
   async #chunk(index: number, signal: AbortSignal): Promise<Float32Array | undefined> {
     const { home, pool, conditioning, model } = this.#inference;
     const { silent, gain, left, right } = await home.call("takeChunk", { index }, { signal });
-    if (silent) return undefined;
+    if (silent) {
+      this.silentChunks += 1;
+      return undefined;
+    }
     this.#underWay.set(index, 0);
     return pool.use(signal, async (link) => {
       await this.#load(link, signal);

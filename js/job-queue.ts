@@ -17,7 +17,7 @@ export class JobQueue {
    * Runs `task` when its turn comes. Aborting `signal` before that removes it: the promise rejects with the signal's reason and
    * nothing is run.
    */
-  async run<T>(task: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  async run<T>(task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     await this.#turn(signal);
     try {
       return await task();
@@ -27,21 +27,21 @@ export class JobQueue {
     }
   }
 
-  #turn(signal: AbortSignal): Promise<void> {
+  #turn(signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(signal.reason);
+      if (signal?.aborted) return reject(signal.reason);
       const start = () => {
-        signal.removeEventListener("abort", leave);
+        signal?.removeEventListener("abort", leave);
         this.#running += 1;
         resolve();
       };
       const leave = () => {
         this.#waiting.splice(this.#waiting.indexOf(start), 1);
-        reject(signal.reason);
+        reject(signal?.reason);
       };
       // A task that has just ended calls the next one itself: nobody may slip in between.
       if (this.#running < this.#concurrent && this.#waiting.length === 0) return start();
-      signal.addEventListener("abort", leave, { once: true });
+      signal?.addEventListener("abort", leave, { once: true });
       this.#waiting.push(start);
     });
   }

@@ -105,6 +105,7 @@ export class Job<T> implements PromiseLike<T> {
     this.#controller.abort(reason);
   }
 
+  /** As of a promise: what `await job` calls. */
   // biome-ignore lint/suspicious/noThenProperty: a job is awaitable by design.
   then<A = T, B = never>(
     onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,

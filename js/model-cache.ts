@@ -12,7 +12,7 @@ export class MemoryModelCache implements ModelCache {
 
   async get(name: string, digest: string): Promise<ArrayBuffer | undefined> {
     const kept = this.#files.get(name);
-    return kept?.digest === digest ? kept.bytes.slice(0) : undefined;
+    return kept && kept.digest === digest ? kept.bytes.slice(0) : undefined;
   }
 
   async put(name: string, digest: string, bytes: ArrayBuffer): Promise<void> {

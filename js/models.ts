@@ -38,6 +38,8 @@ export interface ModelEntry {
 export interface ChosenModel {
   readonly entry: ModelEntry;
   readonly source: ArrayBuffer | Blob | URL;
+  /** Name in the cache: a custom model may be called what a later package ships. */
+  readonly key: string;
   readonly custom: boolean;
 }
 
@@ -95,13 +97,12 @@ export class Models {
   }
 
   /** The model's bytes: from the cache or its address, verified in either case. */
-  async fetch({ entry, source, custom }: ChosenModel, home: WorkerLink, job: JobContext): Promise<ArrayBuffer> {
+  async fetch({ entry, source, key }: ChosenModel, home: WorkerLink, job: JobContext): Promise<ArrayBuffer> {
     const verified = this.#verified.get(entry.sha256);
     if (verified) return verified;
-    const bytes = source instanceof URL ? await this.#download(entry, source, home, job) : await this.#inHand(entry, source, home, job);
+    const bytes =
+      source instanceof URL ? await this.#download(entry, source, key, home, job) : await this.#inHand(entry, source, home, job);
     this.#verified.set(entry.sha256, bytes);
-    // Files of the package on disk need no second copy, and bytes in hand are the caller's to keep.
-    if (source instanceof URL && source.protocol !== "file:") await this.#cache.put(keyOf(entry, custom), entry.sha256, bytes);
     return bytes;
   }
 
@@ -111,8 +112,7 @@ export class Models {
     return bytes;
   }
 
-  async #download(entry: ModelEntry, url: URL, home: WorkerLink, job: JobContext): Promise<ArrayBuffer> {
-    const key = keyOf(entry, this.#custom.has(entry.name));
+  async #download(entry: ModelEntry, url: URL, key: string, home: WorkerLink, job: JobContext): Promise<ArrayBuffer> {
     const kept = await this.#cache.get(key, entry.sha256);
     if (kept) {
       try {
@@ -126,6 +126,8 @@ export class Models {
     }
     const bytes = await this.#get(entry, url, job);
     await verify(entry, bytes, home, job);
+    // What lies on disk needs no second copy.
+    if (url.protocol !== "file:") await this.#cache.put(key, entry.sha256, bytes);
     return bytes;
   }
 
@@ -177,12 +179,13 @@ export class Models {
     const source = this.#locate(entry.file);
     if (!source)
       throw new OtolithError("model-load", `model ${name}: its file ${entry.file} is not in this package`, { details: { model: name } });
-    return { entry, source, custom: false };
+    return { entry, source, key: name, custom: false };
   }
 
   /** Checks a model of the caller's in Rust, with the digest computed where it was left out. */
   async #adopt(name: string, { manifest, bytes }: CustomModel, home: WorkerLink): Promise<ChosenModel> {
-    const entry: Record<string, unknown> = { ...manifest, name };
+    // The file may carry its own name, which the manifest must then have; `name` is only what the caller calls it here.
+    const entry: Record<string, unknown> = { name, ...manifest };
     if (!(bytes instanceof URL)) {
       const content = bytes instanceof Blob ? await bytes.arrayBuffer() : bytes;
       entry.bytes ??= content.byteLength;
@@ -191,7 +194,11 @@ export class Models {
     const { models } = await parse({ schema: 1, models: [entry] }, home);
     const adopted = models[0];
     if (!adopted) throw new OtolithError("internal", `model ${name} was lost in its check`);
-    return { entry: adopted, source: bytes, custom: true };
+    if (!adopted.sha256 || !adopted.bytes) {
+      const what = "its manifest must give bytes and sha256, since the file is fetched: add them, or pass the file itself";
+      throw new OtolithError("model-load", `model ${name}: ${what}`, { details: { model: name } });
+    }
+    return { entry: adopted, source: bytes, key: `custom/${name}`, custom: true };
   }
 
   async #read(home: WorkerLink): Promise<ManifestDocument> {
@@ -235,11 +242,6 @@ async function verify(entry: ModelEntry, bytes: ArrayBuffer, home: WorkerLink, {
   report("verify", 0, 1);
   await home.call("verifyModel", { entry: JSON.stringify(entry), bytes }, { signal });
   report("verify", 1, 1);
-}
-
-/** A custom model may carry any name, also one that a later package ships. */
-function keyOf({ name }: ModelEntry, custom: boolean): string {
-  return custom ? `custom/${name}` : name;
 }
 
 function isModelError(thrown: unknown): boolean {

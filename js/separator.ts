@@ -120,6 +120,7 @@ export class SeparationJob extends Job<SeparationResult> implements AsyncIterabl
     );
   }
 
+  /** As of a promise. Awaiting a job that nobody reads lets it run at full speed. */
   // biome-ignore lint/suspicious/noThenProperty: a job is awaitable by design.
   override then<A = SeparationResult, B = never>(
     onFulfilled?: ((value: SeparationResult) => A | PromiseLike<A>) | null,
@@ -256,7 +257,7 @@ class Separation {
       this.#job.signal,
     );
     this.#job.report("load", 1, 1);
-    const inference = await inferChunks(
+    const { memory, silentChunks } = await inferChunks(
       {
         home,
         pool: neural,
@@ -277,10 +278,10 @@ class Separation {
       duration: plan.frames / plan.sampleRate,
       segments: this.#segments,
       chunks: plan.chunkCount,
-      silentChunks: plan.silentChunks,
+      silentChunks,
       workers: Math.min(workers, plan.chunkCount),
       seconds: (performance.now() - startedAt) / 1000,
-      peakMemory: { home: home.memoryBytes, inference },
+      peakMemory: { home: home.memoryBytes, inference: memory },
       model: { name: model.entry.name, version: model.entry.model_version },
       warnings: plan.warnings,
       ...(this.#options.debug && { metadata: metadataOf(model, plan) }),

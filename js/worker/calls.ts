@@ -77,9 +77,9 @@ export class Instance {
       const separation = new this.#rooms.Separation(sound, entry, options);
       await call.drive(separation, "analyze");
       this.#separation = separation;
-      const { chunkCount, stemNames, sampleRate, frames, silentChunks, chunkSize, overlapSize } = separation;
+      const { chunkCount, stemNames, sampleRate, frames, chunkSize, overlapSize } = separation;
       return {
-        result: { chunkCount, stemNames, sampleRate, channelCount, frames, silentChunks, chunkSize, overlapSize, warnings },
+        result: { chunkCount, stemNames, sampleRate, channelCount, frames, chunkSize, overlapSize, warnings },
       };
     },
 

@@ -63,7 +63,6 @@ export interface SeparationPlan {
   readonly sampleRate: number;
   readonly channelCount: number;
   readonly frames: number;
-  readonly silentChunks: number;
   readonly chunkSize: number;
   readonly overlapSize: number;
   readonly warnings: string[];

@@ -62,7 +62,6 @@ export interface Separation extends Freeable {
   readonly stemNames: string[];
   readonly sampleRate: number;
   readonly frames: number;
-  readonly silentChunks: number;
   readonly chunkSize: number;
   readonly overlapSize: number;
   chunk(index: number): { silent: boolean; gain: number; left: Float32Array<ArrayBuffer>; right: Float32Array<ArrayBuffer> };

@@ -61,7 +61,7 @@ describe("separation", () => {
       workers: 2,
       warnings: [],
     });
-    expect(result.model).toEqual({ name: "quarters", version: "1.0.0" });
+    expect(result.model).toEqual({ name: "mask-quarters", version: "1.0.0" });
     expect(result.segments.map(({ index }) => index)).toEqual([0, 1, 2, 3]);
     expect(result.segments.reduce((sum, { frames }) => sum + frames, 0)).toBe(20 * rate);
     expect(result.peakMemory.home).toBeGreaterThan(20 * rate * 8);
@@ -125,7 +125,7 @@ describe("separation", () => {
   it("metadata comes with debug only, and is exactly what is promised", async () => {
     const { metadata } = await engine.separate(stereo(1), { ...options, debug: true });
     expect(metadata).toEqual({
-      modelName: "quarters",
+      modelName: "mask-quarters",
       modelVariant: "2-stem",
       weightHash: quarters.manifest.sha256,
       device: "CPU (wasm simd128)",
