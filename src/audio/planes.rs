@@ -54,10 +54,14 @@ impl Planes {
         self.sample_rate
     }
 
-    /// Fixes rate and channels, checks them with the declared length, and reserves what an input of `input_bytes` may well hold.
+    /// Fixes rate and channels, checks them with the declared length, and reserves what an input of `input_bytes` may well hold. What
+    /// the container says holds until the first block: many MP4 files say stereo of mono AAC.
     pub(super) fn take_shape(&mut self, channels: usize, sample_rate: u32, input_bytes: usize) -> Result<()> {
-        if self.has_shape() {
-            return self.check_same_shape(channels, sample_rate);
+        if channels == self.channels.len() && sample_rate == self.sample_rate {
+            return Ok(());
+        }
+        if self.frames() > 0 {
+            return Err(self.changed_shape(channels, sample_rate));
         }
         let declared = self.declared.unwrap_or(0);
         self.limits.check_shape(channels, sample_rate, declared)?;
@@ -66,18 +70,15 @@ impl Planes {
         self.reserve(declared.min(input_bytes as u64 * RESERVED_FRAMES_PER_BYTE) as usize)
     }
 
-    fn check_same_shape(&self, channels: usize, sample_rate: u32) -> Result<()> {
-        if channels == self.channels.len() && sample_rate == self.sample_rate {
-            return Ok(());
-        }
-        Err(Error::UnsupportedFormat {
+    fn changed_shape(&self, channels: usize, sample_rate: u32) -> Error {
+        Error::UnsupportedFormat {
             found: format!(
                 "after {:.3} s the sound changes from {} channels at {} Hz to {channels} at {sample_rate} Hz",
                 self.seconds(),
                 self.channels.len(),
                 self.sample_rate
             ),
-        })
+        }
     }
 
     /// Appends a decoded block.

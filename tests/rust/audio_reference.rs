@@ -126,6 +126,15 @@ fn a_wrong_extension_does_no_harm() {
 }
 
 #[test]
+fn an_mp4_that_says_stereo_of_mono_aac_is_mono() {
+    let bytes = std::fs::read(format!("{FIXTURES}/mono-44k.m4a")).unwrap();
+    // The channel count of an audio sample entry, 20 bytes after its type (ISO/IEC 14496-12, 12.2.3).
+    let entry = bytes.windows(4).rposition(|window| window == b"mp4a").unwrap();
+    assert_eq!(bytes[entry + 20..entry + 22], [0, 2]);
+    assert_eq!(decode(bytes, "", Limits::default()).unwrap().audio.channels().len(), 1);
+}
+
+#[test]
 fn a_chained_ogg_file_is_one_sound() {
     let first = std::fs::read(format!("{FIXTURES}/mono-44k.ogg")).unwrap();
     // A chain's links have different serial numbers: rewritten in each page, with the page's checksum (RFC 3533).
