@@ -50,7 +50,10 @@ function wrongImportsOf(path: string, text: string): string[] {
   });
 }
 
-const tsImports = (text: string) => [...text.matchAll(/\b(?:from|import)\s*\(?\s*["']([^"']+)["']/g)].map(([, name]) => name ?? "");
+const tsImports = (text: string) =>
+  [...text.matchAll(/^\s*(?:import|export)\b(?:[^"';]*?\bfrom)?\s*["']([^"']+)["']|\bimport\s*\(\s*["']([^"']+)["']/gm)].map(
+    ([, fixed, dynamic]) => fixed ?? dynamic ?? "",
+  );
 
 /** What is wrong with a TypeScript file's imports. */
 function wrongScriptImportsOf(path: string, text: string): string[] {
