@@ -1,5 +1,4 @@
-import { createEngine, type Engine } from "otolith";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createEngine, createEngine, type Engine, type Engine, type OtolithError } from "otolith";
 import { noise, sine, wav16 } from "./signal.js";
 
 const rate = 44_100;
@@ -121,7 +120,11 @@ describe("sounds that cannot be used reject with a typed error, and the engine l
   it("limits of the caller's are kept and named", async () => {
     const strict = await createEngine({ workers: 1, limits: { durationSeconds: 1, inputBytes: 1000, decodedBytes: 6000 } });
     try {
-      const limitOf = (input: Parameters<Engine["decode"]>[0]) => strict.decode(input).catch(({ code, details }) => [code, details.limit]);
+      const limitOf = (input: Parameters<Engine["decode"]>[0]) =>
+        strict.decode(input).catch((error: unknown) => {
+          const { code, details } = error as OtolithError;
+          return [code, details.limit];
+        });
       expect(await limitOf(sound(1, rate + 1))).toEqual(["limit", "durationSeconds"]);
       expect(await limitOf(sound(2, 1000))).toEqual(["limit", "decodedBytes"]);
       expect(await limitOf(wav16([noise(600)], rate))).toEqual(["limit", "inputBytes"]);

@@ -156,7 +156,7 @@ describe("a crash", () => {
     const input = { channels: [clicks(20, 120, rate)], sampleRate: rate };
     const alone = await engine.beats(input);
     const beside = engine.beats(input);
-    const crash = engine.crash("injected fault");
+    const crash = (engine as unknown as { crash(message: string): Promise<void> }).crash("injected fault");
     await expect(crash).rejects.toBeInstanceOf(OtolithError);
     await expect(crash).rejects.toMatchObject({ code: "crashed", details: { panic: expect.stringContaining("injected fault") } });
     expect(await beside).toEqual(alone);

@@ -24,7 +24,7 @@ async function attempt(mine: CustomModel): Promise<OtolithError | undefined> {
   const engine = await engineWith({ mine });
   return engine.separate(sound, { model: "mine" }).then(
     () => undefined,
-    (error) => error,
+    (error: unknown) => error as OtolithError,
   );
 }
 

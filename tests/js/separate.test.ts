@@ -283,7 +283,7 @@ describe("bad sounds for a separation", () => {
     const infected = noise(100);
     infected[3] = Number.NaN;
     const code = (input: Parameters<Engine["separate"]>[0]) =>
-      fresh.separate(input, { ...options, onProgress }).catch((error) => error.code);
+      fresh.separate(input, { ...options, onProgress }).catch((error: unknown) => (error as OtolithError).code);
     expect(await code({ channels: [infected], sampleRate: rate })).toBe("invalid-input");
     expect(await code({ channels: Array.from({ length: 9 }, () => noise(10)), sampleRate: rate })).toBe("invalid-input");
     expect(await code(new TextEncoder().encode("RIFF but no more"))).toBe("unsupported-format");
