@@ -1,7 +1,11 @@
 // A bare page that loads the built package, and the sounds that tests run in it and in Node alike.
-import type { Page } from "playwright-core";
 import { melody } from "../js/signal.js";
 import { serve } from "./launch.js";
+
+/** A page of either driver. */
+interface Evaluating {
+  evaluate(expression: string): Promise<unknown>;
+}
 
 const page = '<!doctype html><html lang="en"><title>otolith</title>';
 
@@ -9,15 +13,22 @@ const page = '<!doctype html><html lang="en"><title>otolith</title>';
 export function serveEngine(options: Partial<Parameters<typeof serve>[0]> = {}) {
   const blank: NonNullable<Parameters<typeof serve>[0]["routes"]>[string] = (_, response) =>
     void response.writeHead(200, { "content-type": "text/html" }).end(page);
-  return serve({ folders: ["dist", "tests/data"], csp: false, ...options, routes: { "/": blank, ...options.routes } });
+  // Browsers ask for an icon on their own, and a missing one is an error in their console.
+  const icon: typeof blank = (_, response) => void response.writeHead(204).end();
+  return serve({
+    folders: ["dist", "tests/data"],
+    csp: false,
+    ...options,
+    routes: { "/": blank, "/favicon.ico": icon, ...options.routes },
+  });
 }
 
 /**
  * Runs the body of an async function in the page, with `otolith` (the package) and `input` in scope. As text: a function of the test
  * would be rewritten by the test runner before it got there.
  */
-export function inPage<T>(page: Page, body: string, input: unknown = null): Promise<T> {
-  return page.evaluate<T>(`(async (input) => {
+export async function inPage<T>(page: Evaluating, body: string, input: unknown = null): Promise<T> {
+  const result = await page.evaluate(`(async (input) => {
     const otolith = await import("/index.js");
     const sha256 = async (...parts) => {
       const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await new Blob(parts).arrayBuffer()));
@@ -26,6 +37,7 @@ export function inPage<T>(page: Page, body: string, input: unknown = null): Prom
     const sound = (spec) => ({ sampleRate: spec.sampleRate, channels: spec.channels.map((channel) => Float32Array.from(channel)) });
     ${body}
   })(${JSON.stringify(input)})`);
+  return result as T;
 }
 
 /** Stereo that has beats, landmarks and several short chunks in it, as it goes to a page. */
