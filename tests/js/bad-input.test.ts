@@ -1,4 +1,5 @@
-import { createEngine, createEngine, type Engine, type Engine, type OtolithError } from "otolith";
+import { createEngine, type Engine, type OtolithError } from "otolith";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { noise, sine, wav16 } from "./signal.js";
 
 const rate = 44_100;

@@ -1,4 +1,4 @@
-import { createEngine, type Engine, type Segment, type SeparationResult } from "otolith";
+import { createEngine, type Engine, type OtolithError, type Segment, type SeparationResult } from "otolith";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fixtureModel } from "./fixture-models.js";
 import { melody, noise, sine, wav16 } from "./signal.js";
