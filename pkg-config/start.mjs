@@ -1,4 +1,4 @@
-// `npm start [-- FILE] [--no-serve] [--port N] [--verbose] [--no-system]`: set-up and build, the main job on a song, a short table,
+// `npm start [-- FILE] [--no-serve] [--port N] [--quick] [--verbose] [--no-system]`: set-up and build, the main job on a song, a short table,
 // then the playground.
 import { existsSync } from "node:fs";
 import { basename, join, relative, resolve } from "node:path";
@@ -28,7 +28,13 @@ async function servePlayground(asked) {
 try {
   const { values, positionals } = readArguments({
     allowPositionals: true,
-    options: { "no-serve": { type: "boolean" }, port: { type: "string" }, verbose: { type: "boolean" }, "no-system": { type: "boolean" } },
+    options: {
+      "no-serve": { type: "boolean" },
+      port: { type: "string" },
+      verbose: { type: "boolean" },
+      quick: { type: "boolean" },
+      "no-system": { type: "boolean" },
+    },
   });
   const file = positionals[0] === undefined ? example : resolve(process.env.INIT_CWD ?? ".", positionals[0]);
   if (positionals.length > 1) throw new SetupFailure(`npm start takes one file, got ${positionals.length}`, { status: 2 });

@@ -1,4 +1,4 @@
-// `npm test -- [--layer NAME]... [--filter TEXT] [--verbose] [--no-system]`: set-up, then every test layer.
+// `npm test -- [--layer NAME]... [--filter TEXT] [--quick] [--verbose] [--no-system]`: set-up, then every test layer.
 // The last line of its output is `N passed, N failed, N skipped`.
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -19,7 +19,7 @@ async function layersFrom(file) {
 async function chosenLayers(values) {
   if (values["layers-from"]) return layersFrom(values["layers-from"]);
   const machine = { allowSystem: !values["no-system"], say, verbose: values.verbose ?? false };
-  const { toolchain, release } = await setUp({ ...machine });
+  const { toolchain, release } = await setUp({ ...machine, quick: values.quick });
   release();
   return ownLayers(toolchain, machine);
 }
@@ -30,6 +30,7 @@ try {
       layer: { type: "string", multiple: true },
       filter: { type: "string" },
       verbose: { type: "boolean" },
+      quick: { type: "boolean" },
       "no-system": { type: "boolean" },
       "layers-from": { type: "string" },
     },
