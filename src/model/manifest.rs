@@ -259,7 +259,7 @@ impl Entry {
         self.check_files()?;
         self.check_stems()?;
         let Parameters { n_fft, hop, .. } = self.parameters;
-        if !(64..=65_536).contains(&n_fft) || n_fft % 2 != 0 || hop == 0 || n_fft % hop != 0 || n_fft / hop < 2 {
+        if !(64..=65_536).contains(&n_fft) || !n_fft.is_multiple_of(2) || hop == 0 || !n_fft.is_multiple_of(hop) || n_fft / hop < 2 {
             return Err(format!("parameters.n_fft must be even, in 64..65536 and a multiple of parameters.hop, got {n_fft} and {hop}"));
         }
         Ok(())

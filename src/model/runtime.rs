@@ -279,7 +279,30 @@ fn guard<T>(name: &str, work: impl FnOnce() -> std::result::Result<T, String>) -
 
 #[cfg(test)]
 mod tests {
-    use super::{slice_length, slice_starts};
+    use tract_onnx::prelude::{Datum, DatumType, f16};
+    use tract_onnx::tract_core::ops::cast::Cast;
+
+    use super::{Model, Plan, slice_length, slice_starts};
+    use crate::model::Manifest;
+
+    #[test]
+    fn half_precision_weights_are_cast_once_at_load_and_never_in_a_run() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/models/");
+        let json = std::fs::read_to_string(format!("{folder}manifest.json")).unwrap();
+        for entry in Manifest::parse(&json, env!("CARGO_PKG_VERSION")).unwrap().models {
+            let bytes = std::fs::read(format!("{folder}{}", entry.file.as_ref().unwrap())).unwrap();
+            let mut model = Model::load(&entry, &bytes).unwrap();
+            let plans = model.plans(65).unwrap();
+            for Plan { runnable, .. } in [Some(&plans.body), plans.head.as_ref().map(|(_, head)| head)].into_iter().flatten() {
+                for id in runnable.order_without_consts() {
+                    let node = runnable.model().node(*id);
+                    let half: DatumType = f16::datum_type();
+                    assert!(!node.op_is::<Cast>(), "{}", node.name);
+                    assert!(runnable.model().node_input_facts(*id).unwrap().iter().all(|fact| fact.datum_type != half), "{}", node.name);
+                }
+            }
+        }
+    }
 
     #[test]
     fn slices_are_equal_at_most_128_frames_long_and_cover_every_frame_in_order() {

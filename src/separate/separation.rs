@@ -97,7 +97,7 @@ pub struct Separation {
 }
 
 enum Stage {
-    Resample { resampler: Resampler, done: usize },
+    Resample { resampler: Box<Resampler>, done: usize },
     Mean { deviation: StandardDeviation, done: usize },
     Deviation { deviation: StandardDeviation, done: usize },
     Ready,
@@ -125,7 +125,7 @@ impl Separation {
         let (stage, resampled) = if input_rate == entry.sample_rate {
             (Stage::Mean { deviation: StandardDeviation::default(), done: 0 }, None)
         } else {
-            let resampler = Resampler::new(input_rate, entry.sample_rate, mix.len())?;
+            let resampler = Box::new(Resampler::new(input_rate, entry.sample_rate, mix.len())?);
             (Stage::Resample { resampler, done: 0 }, Some(vec![Vec::new(); mix.len()]))
         };
         let covered = 0;

@@ -1,4 +1,5 @@
 //! The separating room and what it stands on: kernels, transform, models.
+#![allow(clippy::unwrap_used)] // a helper's failed expectation is the failure of the test that called it
 
 mod kernel_list;
 mod kernels;

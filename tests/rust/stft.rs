@@ -133,10 +133,10 @@ fn a_single_frame_is_the_direct_transform() {
         let window = hann(length);
         for (bin, found) in buffer.iter().enumerate().step_by(37) {
             let (mut re, mut im) = (0.0, 0.0);
-            for n in 0..length {
+            for (n, window) in window.iter().enumerate() {
                 let place = start + n as isize;
                 let sample = usize::try_from(place).ok().and_then(|place| samples.get(place)).copied().unwrap_or(0.0);
-                let (value, phase) = (f64::from(sample) * f64::from(window[n]), TAU * ((bin * n) % length) as f64 / length as f64);
+                let (value, phase) = (f64::from(sample) * f64::from(*window), TAU * ((bin * n) % length) as f64 / length as f64);
                 (re, im) = (re + value * phase.cos(), im - value * phase.sin());
             }
             let power = re * re + im * im;
