@@ -33,6 +33,12 @@ the(ThemeSwitch, "theme-switch").connect();
 try {
   const engine = await createEngine({ urls: { worker: pageScripts.engineWorker } });
   const studio = new Studio(engine);
+  // Before the elements listen: a title that is not shown yet could not take the focus.
+  studio.addEventListener("song", () => {
+    if (document.body.dataset.view === "song") return;
+    document.body.dataset.view = "song";
+    the(HTMLElement, ".wordmark").after(the(DropZone, "drop-zone"));
+  });
   the(ProblemBanner, "problem-banner").connect(studio.jobs);
   the(DropZone, "drop-zone").connect(studio);
   the(JobProgress, "#opening").connect(studio, "open", "Opening", announce);
@@ -49,11 +55,6 @@ try {
     choose: (name) => songView.choose(name),
     showList: () => keys.show(),
     lettersOn: () => keys.lettersOn,
-  });
-  studio.addEventListener("song", () => {
-    if (document.body.dataset.view === "song") return;
-    document.body.dataset.view = "song";
-    the(HTMLElement, ".wordmark").after(the(DropZone, "drop-zone"));
   });
   studio.jobs.addEventListener("job", () => {
     const progress = studio.jobs.progress("separate");

@@ -30,6 +30,11 @@ export function launchFirefox(): Promise<FirefoxBrowser> {
     browser: "firefox",
     executablePath: program("firefox"),
     headless: true,
-    extraPrefsFirefox: { "media.autoplay.default": 0, "browser.tabs.remote.autostart": true },
+    extraPrefsFirefox: {
+      "media.autoplay.default": 0,
+      "browser.tabs.remote.autostart": true,
+      // Without a sound card Firefox leaves an AudioContext suspended for good.
+      "media.cubeb.force_mock_context": true,
+    },
   });
 }

@@ -15,22 +15,29 @@ export type DeskMessage =
   | { kind: "detach"; picture: number }
   | { kind: "size"; picture: number; width: number; height: number; pixelRatio: number }
   | { kind: "colours"; picture: number; colours: Colours }
-  | { kind: "sound"; picture: number; frames: number; sampleRate: number }
+  | { kind: "sound"; picture: number; frames: number; sampleRate: number; scaledAs: number }
   | { kind: "samples"; picture: number; start: number; channels: Float32Array[] }
   | { kind: "grid"; picture: number; grid: Grid | null }
   | { kind: "histogram"; picture: number; histogram: OffsetHistogram | null };
 
 interface Picture {
   readonly canvas: OffscreenCanvas | HTMLCanvasElement;
+  /** Asked for once: Firefox refuses a second time. */
+  readonly surface: Surface | null;
   width: number;
   height: number;
   pixelRatio: number;
   colours: Colours | null;
   peaks: Peaks | null;
+  /** Picture whose largest sample reaches the edge of this one too, so that the stems of a quiet song can be seen and compared. */
+  scaledAs: number;
   duration: number;
   grid: Grid | null;
   histogram: OffsetHistogram | null;
 }
+
+/** What is quieter than this, -40 dBFS, is not blown up to fill a lane. */
+const QUIETEST_FULL_SCALE = 0.01;
 
 /** Keeps what each canvas shows and repaints the one that a message is about. Runs in the drawing worker, or on a page that lacks one. */
 export class Desk {
@@ -43,8 +50,19 @@ export class Desk {
   /** Applies one message. */
   take(message: DeskMessage): void {
     if (message.kind === "attach") {
-      const blank = { width: 0, height: 0, pixelRatio: 1, colours: null, peaks: null, duration: 0, grid: null, histogram: null };
-      this.#pictures.set(message.picture, { canvas: message.canvas, ...blank });
+      const blank = {
+        width: 0,
+        height: 0,
+        pixelRatio: 1,
+        colours: null,
+        peaks: null,
+        scaledAs: message.picture,
+        duration: 0,
+        grid: null,
+        histogram: null,
+      };
+      const surface = message.canvas.getContext("2d") as Surface | null;
+      this.#pictures.set(message.picture, { canvas: message.canvas, surface, ...blank });
       return;
     }
     const picture = this.#pictures.get(message.picture);
@@ -64,6 +82,7 @@ export class Desk {
       case "sound":
         picture.peaks = new Peaks(message.frames);
         picture.duration = message.frames / message.sampleRate;
+        picture.scaledAs = message.scaledAs;
         break;
       case "samples":
         picture.peaks?.add(message.start, message.channels);
@@ -83,21 +102,19 @@ export class Desk {
     this.#waiting.add(picture);
     this.later(() => {
       this.#waiting.delete(picture);
-      repaint(picture);
+      repaint(picture, Math.max(QUIETEST_FULL_SCALE, this.#pictures.get(picture.scaledAs)?.peaks?.largest ?? 1));
     });
   }
 }
 
-function repaint(picture: Picture): void {
-  const { canvas, width, height, pixelRatio, colours } = picture;
-  if (width === 0 || height === 0 || !colours) return;
+function repaint(picture: Picture, fullScale: number): void {
+  const { canvas, surface, width, height, pixelRatio, colours } = picture;
+  if (width === 0 || height === 0 || !colours || !surface) return;
   // Setting a size clears the canvas, also where it is unchanged.
   canvas.width = Math.round(width * pixelRatio);
   canvas.height = Math.round(height * pixelRatio);
-  const surface = canvas.getContext("2d") as Surface | null;
-  if (!surface) return;
   surface.scale(canvas.width / width, canvas.height / height);
-  if (picture.peaks) paintWaveform(surface, width, height, picture.peaks, colours.picture);
+  if (picture.peaks) paintWaveform(surface, width, height, picture.peaks, fullScale, colours.picture);
   if (picture.grid) paintBeatGrid(surface, width, height, picture.duration, picture.grid, colours.grid);
   if (picture.histogram) paintHistogram(surface, width, height, picture.histogram, colours.picture);
 }

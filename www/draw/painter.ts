@@ -73,9 +73,12 @@ export class Painter {
     document.addEventListener("themechange", this.#recolour);
   }
 
-  /** Begins an empty waveform of `frames` frames. */
-  beginSound(frames: number, sampleRate: number): void {
-    this.#post({ kind: "sound", picture: this.#picture, frames, sampleRate });
+  /**
+   * Begins an empty waveform of `frames` frames.
+   * @param scaledAs painter of the sound whose largest sample fills the height; by default this one's own
+   */
+  beginSound(frames: number, sampleRate: number, scaledAs: Painter = this): void {
+    this.#post({ kind: "sound", picture: this.#picture, frames, sampleRate, scaledAs: scaledAs.#picture });
   }
 
   /**

@@ -15,6 +15,9 @@ export class Peaks {
   /** 1 where samples have come. */
   readonly filled: Uint8Array;
 
+  /** Largest magnitude of any sample so far. */
+  largest = 0;
+
   /** @param frames length of the whole sound in frames */
   constructor(readonly frames: number) {
     const entries = Math.ceil(frames / FRAMES_PER_PEAK);
@@ -52,6 +55,7 @@ export class Peaks {
           squares += sample * sample;
         }
       }
+      this.largest = Math.max(this.largest, high, -low);
       this.lowest[entry] = low;
       this.highest[entry] = high;
       this.meanSquare[entry] = (this.meanSquare[entry] ?? 0) + squares / (channels.length * FRAMES_PER_PEAK);

@@ -11,8 +11,9 @@ const PEAK_OPACITY = 0.38;
  * yet is a thin line along the middle.
  * @param width lane width in CSS pixels
  * @param height lane height in CSS pixels
+ * @param fullScale magnitude of a sample that reaches the lane's edge, above 0
  */
-export function paintWaveform(surface: Surface, width: number, height: number, peaks: Peaks, colour: string): void {
+export function paintWaveform(surface: Surface, width: number, height: number, peaks: Peaks, fullScale: number, colour: string): void {
   const middle = height / 2;
   const reach = middle - 2;
   const perPixel = peaks.length / width;
@@ -36,9 +37,9 @@ export function paintWaveform(surface: Surface, width: number, height: number, p
       surface.fillRect(x, middle - 0.5, 1, 1);
       continue;
     }
-    const top = middle - Math.min(1, high) * reach;
-    const bottom = middle - Math.max(-1, low) * reach;
-    const body = Math.min(1, Math.sqrt(squares / filled)) * reach;
+    const top = middle - Math.min(1, high / fullScale) * reach;
+    const bottom = middle - Math.max(-1, low / fullScale) * reach;
+    const body = Math.min(1, Math.sqrt(squares / filled) / fullScale) * reach;
     surface.globalAlpha = PEAK_OPACITY;
     surface.fillRect(x, top, 1, Math.max(1, bottom - top));
     surface.globalAlpha = 1;

@@ -19,7 +19,13 @@ export class DropZone extends HTMLElement {
     });
     this.append(
       make("div", { className: "row" }, choose, example, chooser),
-      make("p", { className: "muted small drop-hint" }, "or drop a file anywhere on this page · WAV, FLAC, MP3, M4A, Ogg Vorbis, AIFF"),
+      make(
+        "p",
+        { className: "muted small drop-hint" },
+        "or drop a file anywhere on this page",
+        make("br"),
+        "WAV, FLAC, MP3, M4A, Ogg Vorbis, AIFF",
+      ),
     );
     this.#listenToPage(studio);
   }

@@ -34,7 +34,7 @@ export class SongView extends HTMLElement {
     const progress = new JobProgress();
     const note = make("p", { className: "small muted note", hidden: true });
     note.textContent =
-      "This first model learnt from computer-made music for about an hour: on studio recordings expect some of each track in the other.";
+      "This first model has heard little, and only computer-made music: on studio recordings expect some of each track in the other.";
     separate.addEventListener("click", () => void studio.separate());
     this.#transportBar.connect(studio);
     progress.connect(studio, "separate", "Separation", announce);
@@ -114,7 +114,7 @@ export class SongView extends HTMLElement {
         const track = new StemTrack();
         this.#stems.append(track);
         track.connect(studio, name);
-        track.lane.painter.beginSound(Math.round(song.duration * sound.sampleRate), sound.sampleRate);
+        track.lane.painter.beginSound(Math.round(song.duration * sound.sampleRate), sound.sampleRate, this.#lane?.painter);
       }
     }
     for (const track of this.#tracks()) track.takeSegment(segment);

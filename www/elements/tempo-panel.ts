@@ -43,17 +43,14 @@ customElements.define("tempo-panel", TempoPanel);
 function describe(track: BeatTrack): Node[] {
   const { tempo, meter, beats } = track;
   if (tempo.bpm === null || beats.length === 0) return [make("p", {}, "No steady beat was found in this sound.")];
+  const others = tempo.alternatives
+    .slice(0, ALTERNATIVES_SHOWN)
+    .map((other) => `${other.bpm.toFixed(1)}\u00a0(${percent(other.confidence)})`);
   const nodes: Node[] = [
     make("p", { className: "tempo" }, make("strong", { className: "figures" }, tempo.bpm.toFixed(1)), " BPM"),
     facts([
       ["Confidence", percent(tempo.confidence)],
-      [
-        "Could also be",
-        tempo.alternatives
-          .slice(0, ALTERNATIVES_SHOWN)
-          .map((other) => `${other.bpm.toFixed(1)} BPM (${percent(other.confidence)})`)
-          .join(", ") || "nothing else",
-      ],
+      ["Could also be", others.length > 0 ? `${others.join(", ")} BPM` : "nothing else"],
       [
         "Tempo",
         tempo.steady ? "steady" : tempo.range ? `moves, ${tempo.range[0].toFixed(0)} to ${tempo.range[1].toFixed(0)} BPM` : "moves",

@@ -24,7 +24,7 @@ export function byteSize(bytes: number): string {
 /** A fraction as whole percent: `87 %`; what is short of the whole is not rounded up to it. */
 export function percent(fraction: number): string {
   const whole = Math.round(fraction * 100);
-  return whole === 100 && fraction < 1 ? "> 99 %" : `${whole} %`;
+  return whole === 100 && fraction < 1 ? ">\u00a099\u00a0%" : `${whole}\u00a0%`;
 }
 
 /** A stem's name as a title: `Vocals`. */

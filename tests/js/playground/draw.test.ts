@@ -68,10 +68,28 @@ test("a waveform fills a column where samples have come and a thin line where no
   const peaks = new Peaks(100 * FRAMES_PER_PEAK);
   peaks.add(0, [sine(50 * FRAMES_PER_PEAK, 1)]);
   const { surface, rects } = recordingSurface();
-  paintWaveform(surface, 100, 72, peaks, "red");
+  paintWaveform(surface, 100, 72, peaks, 1, "red");
   const tallest = (x: number) => Math.max(...rects.filter((rect) => rect.x === x).map((rect) => rect.height));
   for (let x = 0; x < 50; x += 1) expect(tallest(x)).toBeCloseTo(68, 3);
   for (let x = 50; x < 100; x += 1) expect(tallest(x)).toBe(1);
+});
+
+test("a quiet sound fills the lane, and its stems keep their share of it", () => {
+  const repaints: (() => void)[] = [];
+  const desk = new Desk((repaint) => repaints.push(repaint));
+  const rectsOf = [1, 2].map((picture) => {
+    const { surface, rects } = recordingSurface();
+    desk.take({ kind: "attach", picture, canvas: { width: 0, height: 0, getContext: () => surface } as unknown as OffscreenCanvas });
+    desk.take({ kind: "size", picture, width: 10, height: 72, pixelRatio: 1 });
+    desk.take({ kind: "colours", picture, colours: { picture: "red", grid: "black" } });
+    desk.take({ kind: "sound", picture, frames: 2560, sampleRate: 44100, scaledAs: 1 });
+    desk.take({ kind: "samples", picture, start: 0, channels: [sine(2560, picture === 1 ? 0.1 : 0.05)] });
+    return rects;
+  });
+  for (const repaint of repaints) repaint();
+  const [song, stem] = rectsOf.map((rects) => Math.max(...rects.map(({ height }) => height)));
+  expect(song).toBeCloseTo(68, 3);
+  expect(stem).toBeCloseTo(34, 3);
 });
 
 test("beat lines stand where the beats are, downbeats stronger", () => {
@@ -121,7 +139,7 @@ test("the desk repaints once for many messages that came together", () => {
   desk.take({ kind: "attach", picture: 1, canvas });
   desk.take({ kind: "size", picture: 1, width: 10, height: 20, pixelRatio: 2 });
   desk.take({ kind: "colours", picture: 1, colours: { picture: "red", grid: "black" } });
-  desk.take({ kind: "sound", picture: 1, frames: 2560, sampleRate: 44100 });
+  desk.take({ kind: "sound", picture: 1, frames: 2560, sampleRate: 44100, scaledAs: 1 });
   desk.take({ kind: "samples", picture: 1, start: 0, channels: [sine(2560, 0.5)] });
   desk.take({ kind: "samples", picture: 2, start: 0, channels: [sine(10, 0.5)] });
   expect(repaints).toHaveLength(1);

@@ -25,9 +25,9 @@ test.each([
 });
 
 test("what is short of the whole is not called the whole", () => {
-  expect(percent(0.998)).toBe("> 99 %");
-  expect(percent(1)).toBe("100 %");
-  expect(percent(0.426)).toBe("43 %");
+  expect(percent(0.998)).toBe(">\u00a099\u00a0%");
+  expect(percent(1)).toBe("100\u00a0%");
+  expect(percent(0.426)).toBe("43\u00a0%");
   expect(byteSize(43_000)).toBe("43 kB");
   expect(byteSize(2_950_000)).toBe("3.0 MB");
 });
