@@ -43,6 +43,8 @@ export function soundJob<M extends SoundMethod, T>(
   reader: OptionReader,
   call: SoundCall<M, T>,
 ): Job<T> {
+  // The input last: a wrong option must not cost the caller a transferred buffer.
+  const options = readJobOptions(reader);
   const held = holdInput(input, reader);
   return new Job(
     (job) =>
@@ -54,7 +56,7 @@ export function soundJob<M extends SoundMethod, T>(
         );
         return call.finish(result, job);
       }, job.signal),
-    readJobOptions(reader),
+    options,
   );
 }
 

@@ -59,11 +59,13 @@ export interface Match {
   readonly timeScale: number;
   /** Pitch of the query over that of the track. */
   readonly pitchScale: number;
-  /** Seconds into the query at which agreement starts and ends. */
+  /** Seconds into the query at which agreement starts. */
   readonly queryStart: number;
+  /** Seconds into the query at which agreement ends. */
   readonly queryEnd: number;
-  /** The same in the track. */
+  /** Seconds into the track at which agreement starts. */
   readonly refStart: number;
+  /** Seconds into the track at which agreement ends. */
   readonly refEnd: number;
   /** Votes of this track by offset: bins of `step` seconds from `start` seconds. */
   readonly histogram?: { readonly start: number; readonly step: number; readonly counts: ArrayLike<number> };
@@ -227,6 +229,7 @@ export class Catalog {
   }
 
   #printJob<T>(input: AudioInput | Fingerprint, reader: OptionReader, action: (print: Fingerprint) => Promise<T>): Job<T> {
+    const options = readJobOptions(reader);
     const held = input instanceof Fingerprint ? input : holdInput(input, reader);
     const work = (job: JobContext) =>
       this.#workshop.analyses.run(async () => {
@@ -236,7 +239,7 @@ export class Catalog {
         // From here on a cancel ends the wait only: it must never end the worker, which holds the catalogue.
         return abortable(action(print), job.signal);
       }, job.signal);
-    return this.#track(new Job(work, readJobOptions(reader)));
+    return this.#track(new Job(work, options));
   }
 
   async #extract(held: ReturnType<typeof holdInput>, job: JobContext): Promise<PrintData> {

@@ -1,5 +1,6 @@
+import type { Worker } from "node:worker_threads";
 import { createEngine, type Engine, OtolithError } from "otolith";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { clicks, noise, sine, wav16 } from "./signal.js";
 
 const rate = 44_100;
@@ -139,6 +140,27 @@ describe("engine", () => {
     await closing.dispose();
     for (const outcome of await outcomes) expect(outcome).toMatchObject({ status: "rejected", reason: { code: "disposed" } });
     await expect(closing.openCatalog()).rejects.toMatchObject({ code: "disposed" });
+  });
+
+  it("twenty rounds of create, run and dispose leave no worker behind", async () => {
+    const workers: Worker[] = [];
+    const note = (worker: Worker) => void workers.push(worker);
+    process.on("worker", note);
+    for (let round = 0; round < 20; round++) {
+      await using short = await createEngine({ workers: 1 });
+      await short.decode({ channels: [noise(100)], sampleRate: rate });
+      await short.openCatalog();
+    }
+    process.off("worker", note);
+    expect(workers).toHaveLength(40);
+    // A thread that has ended has the id -1.
+    await vi.waitFor(() => expect(workers.every(({ threadId }) => threadId === -1)).toBe(true));
+  });
+
+  it("a wrong option leaves a buffer that was to be transferred with its owner", () => {
+    const file = wav16([noise(100)], rate);
+    expect(() => engine.decode(file, { transfer: true, onProgress: 3 as never })).toThrow(TypeError);
+    expect(file.byteLength).toBe(244);
   });
 
   it("await using closes it", async () => {
