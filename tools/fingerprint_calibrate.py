@@ -1,6 +1,6 @@
 """Fits the confidence table of fingerprint matches.
 
-Reads the lines of JSON that the evaluation writes (tests/rust/fingerprint/evaluation.rs) and prints the table for
+For one profile after the other, reads the lines of JSON that the evaluation writes (tests/rust/fingerprint/evaluation.rs) and prints the table for
 src/fingerprint/confidence.rs: share of right answers by evidence, excerpts and strangers weighted equally, made monotone by
 pooling adjacent violators; the least confidence with a false-accept rate of 1 in 1000 on the development split; and how far the
 table is off on the held-out split.
@@ -78,6 +78,13 @@ def main():
     rows = load(sys.argv[1])
     development = [row for row in rows if row["split"] == "development"]
     held_out = [row for row in rows if row["split"] == "held-out"]
+    for profile in ("default", "dense", "large"):
+        report(profile, [row for row in development if row["profile"] == profile], [row for row in held_out if row["profile"] == profile])
+
+
+def report(profile, development, held_out):
+    """Fits one profile on the development split and shows how it does on the held-out one."""
+    print(profile)
     values = table(*columns(development))
     print("KNOTS", ", ".join(f"{knot:.1f}" for knot in KNOTS))
     print("CONFIDENCES", ", ".join(f"{value:.3f}" for value in values))
@@ -87,13 +94,11 @@ def main():
     print(f"evidence above {threshold:.2f}, confidence above {minimum:.4f}: {FALSE_ACCEPT_RATE:g} of {len(strangers)} strangers")
     evidence, right, weight = columns(held_out)
     print("held-out calibration error", round(calibration_error(np.interp(evidence, KNOTS, values), right, weight), 4))
-    for profile in ("default", "dense", "large"):
-        for condition in sorted({row["condition"] for row in held_out}):
-            chosen = [row for row in held_out if row["profile"] == profile and row["condition"] == condition]
-            if chosen:
-                accepted = [row["evidence"] is not None and row["evidence"] > threshold for row in chosen]
-                right = [row["right"] and is_accepted for row, is_accepted in zip(chosen, accepted)]
-                print(f"{profile:8} {condition:18} n {len(chosen)} accepted {sum(accepted)} right {sum(right)}")
+    for condition in sorted({row["condition"] for row in held_out}):
+        chosen = [row for row in held_out if row["condition"] == condition]
+        accepted = [row["evidence"] is not None and row["evidence"] > threshold for row in chosen]
+        right = [row["right"] and is_accepted for row, is_accepted in zip(chosen, accepted)]
+        print(f"  {condition:18} n {len(chosen)} accepted {sum(accepted)} right {sum(right)}")
 
 
 if __name__ == "__main__":

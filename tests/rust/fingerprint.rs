@@ -1,4 +1,5 @@
 //! Fingerprints and the catalogue, through the public API.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed expectation is the test's failure, in its helpers too
 
 #[path = "fingerprint/enrolment.rs"]
 mod enrolment;

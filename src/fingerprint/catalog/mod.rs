@@ -369,7 +369,7 @@ impl Catalog {
             _ => false,
         };
         for found in ballot.matches(options.per_track as usize, searched, continues) {
-            let confidence = confidence::of(found.evidence);
+            let confidence = confidence::of(found.evidence, self.profile);
             if confidence < options.min_confidence {
                 continue;
             }

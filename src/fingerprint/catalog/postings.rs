@@ -28,6 +28,9 @@ pub const ROW_BYTES: usize = 5;
 /// Bytes behind the packed bits, so that eight can be read anywhere.
 const PADDING: usize = 8;
 
+/// Bucket counts, escapes, packed keys and rows of [`Postings`].
+pub type Parts<'a> = (&'a [u8], &'a [(u32, u32)], &'a [u8], &'a [u8]);
+
 /// An immutable, sorted list of postings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Postings {
@@ -102,7 +105,7 @@ impl Postings {
         let damaged = |what: String| Error::invalid(format!("{what}: the catalogue is damaged, export it again"));
         let count = rows.len() / ROW_BYTES;
         let bucket_bits = (count / 4).checked_ilog2().unwrap_or(0).min(key_bits);
-        if counts.len() != 1 << bucket_bits || rows.len() % ROW_BYTES != 0 {
+        if counts.len() != 1 << bucket_bits || !rows.len().is_multiple_of(ROW_BYTES) {
             return Err(damaged(format!("{} buckets do not fit {} bytes of postings", counts.len(), rows.len())));
         }
         let low_bits = key_bits - bucket_bits;
@@ -135,7 +138,7 @@ impl Postings {
 
     /// What is stored of it: counts, escapes, packed keys, rows.
     #[must_use]
-    pub fn parts(&self) -> (&[u8], &[(u32, u32)], &[u8], &[u8]) {
+    pub fn parts(&self) -> Parts<'_> {
         (&self.counts, &self.escapes, &self.low_keys[..self.low_keys.len() - PADDING], &self.rows)
     }
 
@@ -143,6 +146,12 @@ impl Postings {
     #[must_use]
     pub fn len(&self) -> usize {
         self.rows.len() / ROW_BYTES
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
     /// Bytes held.
@@ -365,6 +374,17 @@ mod tests {
         fn packed_postings_of_32_bit_keys_equal_the_sorted_list(list in postings(32)) {
             equals_a_sorted_list(32, &list);
         }
+    }
+
+    #[test]
+    fn a_million_postings_take_less_than_six_bytes_each() {
+        // Keys of a multiplicative sequence spread over all buckets.
+        let mut list: Vec<Posting> = (0..1_000_000u32)
+            .map(|n| Posting { key: n.wrapping_mul(2_654_435_761) >> 10, part: n % 1_000, time: (n / 1_000) as u16 })
+            .collect();
+        list.sort_unstable();
+        let packed = Postings::pack(22, list.len(), list).unwrap();
+        assert!(packed.bytes() < 6_000_000, "{}", packed.bytes());
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl Segments {
             tier += 1;
             holds = holds.saturating_mul(MERGE);
         }
-        let sealed = if postings.len() == 0 { Vec::new() } else { vec![(tier, postings)] };
+        let sealed = if postings.is_empty() { Vec::new() } else { vec![(tier, postings)] };
         Self { sealed, recent: Vec::new() }
     }
 
@@ -56,8 +56,7 @@ impl Segments {
         self.recent.len() + self.sealed.iter().map(|(_, postings)| postings.len()).sum::<usize>()
     }
 
-    /// Number of sealed segments.
-    #[must_use]
+    /// The sealed segments' postings.
     pub fn sealed(&self) -> impl Iterator<Item = &Postings> {
         self.sealed.iter().map(|(_, postings)| postings)
     }
