@@ -26,11 +26,3 @@ export function icon(name: "play" | "pause" | "download" | "close" | "file"): SV
   svg.append(use);
   return svg;
 }
-
-let ids = 0;
-
-/** An id that no other element has. */
-export function freshId(stem: string): string {
-  ids += 1;
-  return `${stem}-${ids}`;
-}

@@ -60,11 +60,6 @@ export class Transport extends EventTarget {
     return this.#duration;
   }
 
-  /** Seconds from the start that can be played now. */
-  get available(): number {
-    return this.#available;
-  }
-
   /** Position in seconds, 0..duration. */
   get position(): number {
     if (this.#state !== "playing" || !this.#context) return this.#from;

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { playground } from "../../pages/playground.js";
 
@@ -25,6 +27,13 @@ test("a whole visit asks only its own server, breaks no content policy, holds th
   expect(foreign).toEqual([]);
   expect(studio.errors).toEqual([]);
   await studio.close();
+});
+
+test("all script and style of the page, workers included, are under 150 kB gzip", () => {
+  const files = readdirSync("www/dist/assets").filter((file) => /\.(js|css)$/.test(file));
+  const bytes = files.map((file) => gzipSync(readFileSync(`www/dist/assets/${file}`), { level: 9 }).length);
+  expect(files.length).toBeGreaterThanOrEqual(4);
+  expect(bytes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(150_000);
 });
 
 test("the content policy refuses an inline script, a foreign fetch, a blob worker and a string as a worker's address", async () => {
