@@ -12,7 +12,7 @@ import torch
 from tools.corpus.mix import load_recipe
 
 
-def provenance(checkpoint: dict, entry: dict, evaluation: dict) -> dict:
+def provenance(checkpoint: dict, entry: dict, evaluation: dict, notes: list[str]) -> dict:
     """Recipe, seeds, versions, exposure and loss curve of the checkpoint, with the evaluation's summary and the model's rows."""
     recipe = load_recipe()
     return {
@@ -23,7 +23,7 @@ def provenance(checkpoint: dict, entry: dict, evaluation: dict) -> dict:
             "song_digest": checkpoint["song_digest"], "seed": checkpoint["seed"], "steps": checkpoint["step"],
             "audio_hours": round(checkpoint["audio_hours"], 3), "skipped_steps": checkpoint["progress"]["skipped"],
             "plan": checkpoint["plan"], "versions": checkpoint["versions"], "device": "cpu",
-            "loss_curve": [list(row) for row in checkpoint["progress"]["losses"]],
+            "notes": notes, "loss_curve": [list(row) for row in checkpoint["progress"]["losses"]],
         },
         "sources": [{key: s[key] for key in ("name", "licence", "use")} for s in recipe["sources"]],
         "evaluation": {
@@ -50,10 +50,11 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path, default=Path("models/manifest.json"))
     parser.add_argument("--model", required=True)
     parser.add_argument("--evaluation", type=Path, required=True, help="JSON of tools.evaluate_separation")
+    parser.add_argument("--note", action="append", default=[], help="what the numbers do not tell; may be repeated")
     options = parser.parse_args()
     entry = next(e for e in json.loads(options.manifest.read_text())["models"] if e["name"] == options.model)
     checkpoint = torch.load(options.checkpoint, map_location="cpu", weights_only=True)
-    record = provenance(checkpoint, entry, json.loads(options.evaluation.read_text()))
+    record = provenance(checkpoint, entry, json.loads(options.evaluation.read_text()), options.note)
     target = options.manifest.parent / entry["provenance"]["metrics"]
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(rounded(record), indent=1) + "\n")
