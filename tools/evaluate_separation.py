@@ -26,6 +26,7 @@ from tools.separation_pipeline import SAMPLE_RATE, Pipeline, istft, stft
 
 MEASURES = ("usdr", "si_sdr", "si_sdri", "leakage", "solo_usdr")
 MIX_TOLERANCE = 1e-4
+SHIPPED_MANIFEST = Path("models/manifest.json")
 
 
 class BadSong(ValueError):
@@ -59,7 +60,8 @@ def read_song(folder: Path, stems: list[str], residual: str) -> dict[str, np.nda
 
 
 def separate_by_command(command: str, model: str, mix: np.ndarray, stems: list[str]) -> np.ndarray:
-    """Stems [stems, 2, frames] from the command line: `COMMAND separate mix.wav --model NAME --out DIR --format wav32f`."""
+    """Stems [stems, 2, frames] from the command line: `COMMAND separate mix.wav --model MODEL --out DIR --format wav32f`, where MODEL
+    is the name of a shipped model or the path of a manifest."""
     with tempfile.TemporaryDirectory() as folder:
         source, out = Path(folder, "mix.wav"), Path(folder, "out")
         soundfile.write(source, mix.T, SAMPLE_RATE, subtype="FLOAT")
@@ -86,8 +88,8 @@ def centre_mask(mix: np.ndarray, stems: list[str]) -> dict[str, np.ndarray]:
     return {name: vocals if name == "vocals" else rest for name in stems}
 
 
-def evaluate(songs: list[Path], pipeline: Pipeline, command: str | None) -> tuple[dict, list[str]]:
-    """Measures per method, stem and song, and the songs that were skipped with their reasons."""
+def evaluate(songs: list[Path], pipeline: Pipeline, command: str | None, model: str) -> tuple[dict, list[str]]:
+    """Measures per method, stem and song, and the songs that were skipped with their reasons. `model` is what `command` is given."""
     rows: dict[str, dict[str, dict[str, dict]]] = {}
     skipped = []
     for folder in songs:
@@ -98,7 +100,7 @@ def evaluate(songs: list[Path], pipeline: Pipeline, command: str | None) -> tupl
             continue
         mix = sum(targets.values())
         separated = (
-            separate_by_command(command, pipeline.entry["name"], mix, pipeline.stems) if command else pipeline.separate(mix)
+            separate_by_command(command, model, mix, pipeline.stems) if command else pipeline.separate(mix)
         )
         methods = {
             pipeline.entry["name"]: dict(zip(pipeline.stems, separated)),
@@ -158,7 +160,7 @@ def table(summary: dict) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="name in the manifest")
-    parser.add_argument("--manifest", type=Path, default=Path("models/manifest.json"))
+    parser.add_argument("--manifest", type=Path, default=SHIPPED_MANIFEST)
     parser.add_argument("--stems", type=Path, required=True, help="folder with one folder per song")
     parser.add_argument("--command", help="the product's command line; without it the numpy restatement runs")
     parser.add_argument("--limit", type=int, help="only the first songs")
@@ -166,7 +168,8 @@ def main() -> int:
     options = parser.parse_args()
     pipeline = Pipeline(options.manifest, options.model)
     songs = sorted(path for path in options.stems.iterdir() if path.is_dir())[: options.limit]
-    rows, skipped = evaluate(songs, pipeline, options.command)
+    shipped = options.manifest.resolve() == SHIPPED_MANIFEST.resolve()
+    rows, skipped = evaluate(songs, pipeline, options.command, options.model if shipped else str(options.manifest))
     summary = summarise(rows)
     print(table(summary))
     report = {

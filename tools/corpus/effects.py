@@ -1,4 +1,4 @@
-"""Effects on float32 [2, frames] at 44.1 kHz: equaliser, compressor, saturation, reverb, delay, chorus, pan, width, limiter."""
+"""Effects on float32 [2, frames] at 44.1 kHz: equaliser, compressor, saturation, reverb, delay, chorus, pan, limiter."""
 
 import numpy as np
 from scipy import signal
@@ -93,9 +93,3 @@ def pan(audio: np.ndarray, position: float) -> np.ndarray:
     """Equal-power balance, -1 left to 1 right."""
     angle = (position + 1) * np.pi / 4
     return audio * (np.sqrt(2) * np.array([[np.cos(angle)], [np.sin(angle)]], np.float32))
-
-
-def widen(audio: np.ndarray, width: float) -> np.ndarray:
-    """Scales the side signal: 0 mono, 1 unchanged."""
-    middle, side = (audio[0] + audio[1]) / 2, (audio[0] - audio[1]) / 2 * width
-    return np.stack([middle + side, middle - side]).astype(np.float32)
