@@ -72,9 +72,9 @@ def largest_difference(network: BandSplitLocoformer, model_bytes: bytes) -> floa
 
 
 def source_commit() -> str:
-    """The commit of the working tree, or "unknown" outside a repository."""
-    answer = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return answer.stdout.strip() if answer.returncode == 0 else "unknown"
+    """The last commit that changed the tools, or "unknown" outside a repository."""
+    answer = subprocess.run(["git", "log", "-1", "--format=%H", "--", str(Path(__file__).parent)], capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or "unknown"
 
 
 def manifest_entry(name: str, version: str, checkpoint: dict, model_bytes: bytes, minimum: str, commit: str) -> dict:
