@@ -22,6 +22,9 @@ const UNSURE: f64 = 0.5;
 const METER_CHANGE: f64 = 1e-3;
 /// Prior of a meter by its beats per bar (Krebs, Böck, Widmer, ISMIR 2015, leave it uniform; music does not).
 const PRIORS: [(u32, f64); 4] = [(4, 0.50), (3, 0.25), (2, 0.15), (6, 0.10)];
+/// Likelihood of whatever happens in the middle of a bar: that of a clear accent or of a clear want of one, so that two bars of two
+/// are not likelier than one of four for nothing more than an even accent.
+const HALF_BAR: f64 = 0.75;
 /// Exponent of the observations: neighbouring beats are not independent witnesses, and without it a minute of weak hints would be
 /// certainty.
 const TEMPERING: f64 = 0.3;
@@ -81,6 +84,18 @@ struct Position {
     beat: u32,
 }
 
+impl Position {
+    /// Likelihood of a beat that is a downbeat with this probability. The middle of a bar of 4 or 6 may be accented like its
+    /// beginning or not, which says nothing.
+    fn observe(self, downbeat: f64) -> f64 {
+        match self.beat {
+            0 => downbeat,
+            beat if self.meter >= 4 && 2 * beat == self.meter => HALF_BAR,
+            _ => 1.0 - downbeat,
+        }
+    }
+}
+
 /// The bar model: states are positions in bars of each meter, one step per beat; the first beat of a bar observes d, the others
 /// 1 - d, with d the logistic function of the evidence. Source: the bar level of Krebs, Böck, Widmer, "An efficient state-space model
 /// for joint tempo and meter tracking", ISMIR 2015.
@@ -94,7 +109,7 @@ pub fn find_bars(evidence: &[f64], meters: &[u32]) -> Option<(Meter, Vec<usize>)
         .iter()
         .map(|value| {
             let downbeat = 1.0 / (1.0 + (-value).exp());
-            positions.iter().map(|position| if position.beat == 0 { downbeat } else { 1.0 - downbeat }.max(1e-6).powf(TEMPERING)).collect()
+            positions.iter().map(|position| position.observe(downbeat).max(1e-6).powf(TEMPERING)).collect()
         })
         .collect();
     let posterior = posterior(&positions, &start, &observations, meters);

@@ -18,7 +18,8 @@ pub struct Tempo {
     pub alternatives: Vec<TempoAlternative>,
     /// Seconds from the first sample to the first beat of the tempo's grid, 0 up to one period.
     pub phase: f64,
-    /// Whether 95 % of all spans of 16 beats keep the tempo within 1 %. Then `bpm` is the slope of the regression line, else the mean.
+    /// Whether 95 % of all spans of 16 beats keep the tempo within 1 %. Then `bpm` is the slope of a regression line through all beats;
+    /// else the mean of the spans that agree within 1 % with the median one, if 60 % do; else the mean over the whole track.
     pub steady: bool,
     /// Slowest and fastest span of 8 beats, in beats per minute.
     pub range: Option<(f64, f64)>,
@@ -41,16 +42,18 @@ const RUN_BREAK: f64 = 1.6;
 const STEADY_SPAN: usize = 16;
 const RANGE_SPAN: usize = 8;
 /// Readings as beats per beat: numerator and denominator.
-const RATIOS: [(u32, u32); 7] = [(1, 1), (2, 1), (1, 2), (3, 1), (1, 3), (3, 2), (2, 3)];
+const READINGS: [(u32, u32); 7] = [(1, 1), (2, 1), (1, 2), (3, 1), (1, 3), (3, 2), (2, 3)];
 /// Frames around a grid point in which an activation counts as its own.
 const GRID_REACH: usize = 3;
 /// Activation below this is nothing.
 const ACTIVATION_FLOOR: f64 = 0.05;
-/// Weight of a reading whose tempo shows no periodicity of its own.
-const SHARE_FLOOR: f64 = 0.05;
-/// Periodicity along the path at which it is certainly chance, and from which on it is certainly meant (see [`Tempo`]'s figures in
-/// the algorithm notes: white noise reaches 0.15).
-const CHANCE: (f64, f64) = (0.16, 0.32);
+/// Probability that no reading is denied.
+const PROBABILITY_FLOOR: f64 = 0.02;
+/// Periodicity along the path at which it is chance (white noise reaches 0.042, speech 0.037), and from which on it is certainly meant
+/// (music with drums has 0.37 and more).
+const CHANCE: (f64, f64) = (0.06, 0.30);
+/// A tempo kept by this share of the spans is the tempo of the whole.
+const MOST: f64 = 0.6;
 
 impl Tempo {
     /// The tempo of a sound that has none.
@@ -76,7 +79,16 @@ impl Tempo {
         let steady = even as f64 >= 0.95 * spans.len() as f64;
         let intervals: usize = runs.iter().map(|run| run.len() - 1).sum();
         let spanned: f64 = runs.iter().filter_map(|run| Some(run.last()? - run.first()?)).sum();
-        let bpm = 60.0 / if steady { period } else { spanned / intervals.max(1) as f64 };
+        let usual = median(&mut spans.clone());
+        let kept: Vec<f64> = spans.iter().copied().filter(|slope| (slope / usual - 1.0).abs() < 0.01).collect();
+        let bpm = 60.0
+            / if steady {
+                period
+            } else if kept.len() as f64 >= MOST * spans.len() as f64 {
+                kept.iter().sum::<f64>() / kept.len() as f64
+            } else {
+                spanned / intervals.max(1) as f64
+            };
         let short = slopes(RANGE_SPAN);
         let slowest = short.iter().copied().fold(f64::MIN, f64::max);
         let fastest = short.iter().copied().fold(f64::MAX, f64::min);
@@ -152,8 +164,8 @@ fn regression(runs: &[&[f64]]) -> (f64, f64) {
 /// Confidence of the beats' own reading, and the other readings in falling order.
 ///
 /// A reading lays its grid over the beats. Precision is its mean activation, recall the share of all activation that it explains,
-/// e = 2PR/(P + R) in the best phase; h its periodicity in the tempogram; s = e (0.05 + h). Its confidence is s over the sum of all,
-/// and the own reading's also times its e and the certainty that the periodicity is not chance.
+/// e = 2PR/(P + R) in the best phase; h its probability in the tempogram; s = e (0.02 + h). Its confidence is s over the sum of all,
+/// times the certainty that the onsets' periodicity is not chance.
 fn readings(beats: &[f64], bpm: f64, activation: &[f64], tempogram: &Tempogram, path: &TempoPath) -> (f64, Vec<TempoAlternative>) {
     let (first, last) = (beats.first().copied().unwrap_or(0.0), beats.last().copied().unwrap_or(0.0));
     let bounds = (frame_at(first) as usize).saturating_sub(GRID_REACH)..(frame_at(last) as usize + GRID_REACH + 1).min(activation.len());
@@ -164,16 +176,17 @@ fn readings(beats: &[f64], bpm: f64, activation: &[f64], tempogram: &Tempogram, 
             .map(|grid| grid_fit(&grid, activation, mass))
             .fold(0.0, f64::max)
     };
+    let probabilities = tempogram.probabilities(path, READINGS.map(|(up, down)| f64::from(up) / f64::from(down)));
     let mut readings = Vec::new();
-    for (up, down) in RATIOS {
+    for ((up, down), probability) in READINGS.into_iter().zip(probabilities) {
         let ratio = f64::from(up) / f64::from(down);
         if TEMPO_RANGE.contains(&(ratio * bpm)) {
-            let score = fit(up, down) * (SHARE_FLOOR + tempogram.periodicity(path, ratio));
+            let score = fit(up, down) * (PROBABILITY_FLOOR + probability);
             readings.push(TempoAlternative { bpm: ratio * bpm, confidence: score });
         }
     }
     let total: f64 = readings.iter().map(|reading| reading.confidence).sum();
-    let certainty = ((tempogram.periodicity(path, 1.0) - CHANCE.0) / (CHANCE.1 - CHANCE.0)).clamp(0.0, 1.0);
+    let certainty = ((tempogram.periodicity(path) - CHANCE.0) / (CHANCE.1 - CHANCE.0)).clamp(0.0, 1.0);
     for reading in &mut readings {
         reading.confidence *= certainty / total.max(f64::MIN_POSITIVE);
     }

@@ -19,27 +19,34 @@ const WINDOW: usize = 800;
 const HOP: usize = 100;
 /// Transform length: holds a window and its longest lag without wrapping round.
 const TRANSFORM: usize = 2048;
-/// Multiples of the period whose autocorrelation is gathered.
-const MULTIPLES: usize = 4;
-/// Weight of the autocorrelation half-way between the multiples, which counts against a period twice too long.
-const BETWEEN: f64 = 0.5;
-/// Weight of periodicity against the tempo prior and the cost of change.
-const EVIDENCE: f64 = 4.0;
-/// Cost of a tempo change of one octave.
-const CHANGE: f64 = 10.0;
-/// Middle of the tempo prior in beats per minute, and its standard deviation in octaves.
-const PRIOR: (f64, f64) = (110.0, 0.9);
-/// Weight of the tempo prior.
-const PRIOR_WEIGHT: f64 = 0.5;
+/// Multiples of a period at which the autocorrelation is read.
+const RATIOS: [f64; 11] = [0.25, 1.0 / 3.0, 0.5, 2.0 / 3.0, 0.75, 1.0, 4.0 / 3.0, 1.5, 2.0, 3.0, 4.0];
+/// What a repetition at each of [`RATIOS`] says for the period, in the flux of all bands and in the low bands.
+/// Fitted by `tools/beat_comb.py`; figures in `docs/algorithms/beats.md`.
+const WEIGHTS: [[f64; RATIOS.len()]; 2] = [
+    [1.38, 0.5, 4.35, -0.62, -2.34, 7.65, -2.62, -1.59, -0.23, 0.23, 0.1],
+    [-2.1, -2.92, -2.72, -2.85, -0.13, 1.73, -1.97, -1.75, -1.32, -1.02, 0.64],
+];
+/// Tempo prior: with x the octaves above 110 beats per minute, its logarithm is PRIOR[0] x + PRIOR[1] x^2. A middle of 119 and a
+/// standard deviation of half an octave.
+const PRIOR: [f64; 2] = [0.39, -1.7];
+/// Share of the window's own correlation below which a lag is read with caution: it divides the correlation.
+const CAUTION: f64 = 0.05;
+/// Longest lag that is read, in frames: beyond, hardly any of the window overlaps itself.
+const LONGEST_LAG: f64 = 700.0;
+/// Cost of a tempo change of one octave from one window to the next: a stretch without evidence keeps the tempo of its neighbours.
+const CHANGE: f64 = 60.0;
 
-/// Periodicity of onset strength, `[windows][tempos]`, and the best tempo path through it.
+/// Evidence for each tempo over time, `[windows][tempos]`, and the best tempo path through it.
 ///
-/// A window's autocorrelation r, without its mean, divided by that of the window shape, so that 1 is a perfect repetition and 0 none.
-/// A period P scores the mean of r(P) .. r(4P), weighted by how well the window holds them, less half of the mean of r(P/2),
-/// r(3P/2) ..: for a train of pulses only its own period scores high, neither its multiples nor its parts.
+/// A window's autocorrelation, without its mean, is divided by that of the window shape, so that 1 is a perfect repetition and 0
+/// none. A period is scored by a comb: the weighted sum of the autocorrelation at simple ratios to it, in all bands and in the low
+/// ones. Beats repeat themselves and have halves (weights above 0), but nothing that lies three against two or three against four
+/// (weights below 0). The weights are those of a multinomial regression whose classes are the tempos, so that scores are logarithms
+/// of probabilities.
 ///
 /// After Ellis, "Beat tracking by dynamic programming", JNMR 36, 2007, section 3 (windowed autocorrelation and log-normal prior); the
-/// subtraction between the multiples and the path are our own.
+/// fitted comb and the path are our own.
 pub struct Tempogram {
     window: Vec<f32>,
     /// Autocorrelation of the window, 1 at lag 0.
@@ -48,6 +55,8 @@ pub struct Tempogram {
     inverse: Arc<dyn ComplexToReal<f32>>,
     signal: Vec<f32>,
     spectrum: Vec<Complex<f32>>,
+    /// Mean autocorrelation at one to four times each period, `[windows][tempos]`.
+    periodicities: Vec<f32>,
     /// Periods of the grid in frames, falling.
     periods: Vec<f64>,
     /// Positions in the grid that the path may use.
@@ -81,6 +90,7 @@ impl Tempogram {
             allowed: first..last.max(first) + 1,
             starts: (0..=frames.saturating_sub(length) / HOP).map(|index| index * HOP).collect(),
             scores: Vec::new(),
+            periodicities: Vec::new(),
             path_scores: Vec::new(),
             came_from: Vec::new(),
             window_correlation: Vec::new(),
@@ -105,20 +115,23 @@ impl Tempogram {
         self.scores.len() / self.periods.len()
     }
 
-    /// Scores up to `count` more windows of `strength`. True while there are more.
-    pub fn step(&mut self, strength: &[f64], count: usize) -> bool {
+    /// Scores up to `count` more windows of onset strength, of all bands and of the low ones. True while there are more.
+    pub fn step(&mut self, strength: &[f64], low_strength: &[f64], count: usize) -> bool {
         let last = (self.done() + count).min(self.windows());
         for index in self.done()..last {
             let start = self.starts.get(index).copied().unwrap_or(0);
-            let correlation = self.autocorrelation(strength.get(start..).unwrap_or(&[]));
-            let row: Vec<f32> = self.periods.iter().map(|&period| self.score(&correlation, period) as f32).collect();
+            let correlations = [strength, low_strength].map(|curve| self.autocorrelation(curve.get(start..).unwrap_or(&[])));
+            let row: Vec<f32> = self.periods.iter().map(|&period| score(&correlations, period) as f32).collect();
             self.extend_path(&row);
             self.scores.extend(row);
+            let [all, _] = &correlations;
+            let row: Vec<f32> = self.periods.iter().map(|&period| self.comb(all, period) as f32).collect();
+            self.periodicities.extend(row);
         }
         last < self.windows()
     }
 
-    /// Normalised autocorrelation of the window at the head of `strength`; all 0 where nothing happens.
+    /// Autocorrelation of the window at the head of `strength`, 1 at lag 0, as if the window had no ends; all 0 where nothing happens.
     fn autocorrelation(&mut self, strength: &[f64]) -> Vec<f64> {
         let weight: f64 = self.window.iter().map(|weight| f64::from(*weight)).sum();
         let mean = self.window.iter().zip(strength).map(|(weight, value)| f64::from(*weight) * value).sum::<f64>() / weight.max(1e-9);
@@ -131,7 +144,20 @@ impl Tempogram {
         if energy < 1e-6 {
             return vec![0.0; self.window_correlation.len()];
         }
-        self.signal.iter().take(self.window_correlation.len()).map(|value| f64::from(*value) / energy).collect()
+        let unbiased = |(value, window): (&f32, &f64)| f64::from(*value) / energy * (1.0 + CAUTION) / (window + CAUTION);
+        self.signal.iter().zip(&self.window_correlation).map(unbiased).collect()
+    }
+
+    /// Mean of the autocorrelation at one to four times the period, each weighted by how much of the window it compares.
+    fn comb(&self, correlation: &[f64], period: f64) -> f64 {
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for multiple in 1..=4 {
+            let lag = f64::from(multiple) * period;
+            let weight = interpolate(&self.window_correlation, lag);
+            sum += weight * interpolate(correlation, lag);
+            weights += weight;
+        }
+        if weights > 1e-3 { sum / weights } else { 0.0 }
     }
 
     /// Replaces `signal` by its autocorrelation.
@@ -148,43 +174,34 @@ impl Tempogram {
         }
     }
 
-    /// Score of a period, about -1..1.
-    fn score(&self, correlation: &[f64], period: f64) -> f64 {
-        let (mut at, mut between) = ((0.0, 0.0), (0.0, 0.0));
-        for multiple in 1..=MULTIPLES {
-            let lag = multiple as f64 * period;
-            for (sum, lag) in [(&mut at, lag), (&mut between, lag - 0.5 * period)] {
-                // The window's own correlation is both the bias to undo and the weight to give: they cancel.
-                sum.0 += interpolate(correlation, lag);
-                sum.1 += interpolate(&self.window_correlation, lag);
-            }
-        }
-        if at.1 < 1e-3 {
-            return 0.0;
-        }
-        at.0 / at.1 - BETWEEN * (between.0 / between.1).max(0.0)
-    }
-
-    /// One more window of the Viterbi recursion.
+    /// One more window of the Viterbi recursion. Costs grow with the distance, so the best origin is found in one pass from each side.
     fn extend_path(&mut self, row: &[f32]) {
-        let allowed = self.allowed.clone();
-        let count = allowed.len();
-        let before = std::mem::take(&mut self.path_scores);
-        for (index, (score, period)) in row.iter().zip(&self.periods).enumerate().skip(allowed.start).take(count) {
-            let index = index - allowed.start;
-            let mut best = (0.0, index);
-            for (from, score) in before.iter().enumerate() {
-                let candidate = score - CHANGE / PER_OCTAVE * from.abs_diff(index) as f64;
-                if from == 0 || candidate > best.0 {
-                    best = (candidate, from);
+        let count = self.allowed.len();
+        let step = CHANGE / PER_OCTAVE;
+        let mut best: Vec<(f64, usize)> = std::mem::take(&mut self.path_scores).into_iter().zip(0..).collect();
+        best.resize_with(count, || (0.0, 0));
+        let mut spread = |order: &mut dyn Iterator<Item = usize>| {
+            let mut carried = (f64::NEG_INFINITY, 0);
+            for index in order {
+                if let Some(slot) = best.get_mut(index) {
+                    carried.0 -= step;
+                    if carried.0 > slot.0 {
+                        *slot = carried;
+                    } else {
+                        carried = *slot;
+                    }
                 }
             }
-            self.path_scores.push(best.0 + EVIDENCE * f64::from(*score) + PRIOR_WEIGHT * log_prior(*period));
-            self.came_from.push(best.1 as u16);
+        };
+        spread(&mut (0..count));
+        spread(&mut (0..count).rev());
+        for ((before, from), score) in best.into_iter().zip(row.iter().skip(self.allowed.start)) {
+            self.path_scores.push(before + f64::from(*score));
+            self.came_from.push(from as u16);
         }
     }
 
-    /// The best path as a curve of periods over all `frames` frames, in frames, and its mean periodicity (0 none, 1 perfect).
+    /// The best path, as a curve of periods over all `frames` frames.
     ///
     /// # Errors
     /// [`Error::Internal`] if windows are still to be done.
@@ -199,7 +216,7 @@ impl Tempogram {
             *slot = state + self.allowed.start;
             state = usize::from(self.came_from.get(window * count + state).copied().unwrap_or(0));
         }
-        let periods: Vec<f64> = states.iter().map(|&state| self.refined(state)).collect();
+        let periods: Vec<f64> = states.iter().filter_map(|&state| self.periods.get(state).copied()).collect();
         let middle = |window: usize| (self.starts.get(window).copied().unwrap_or(0) + self.window.len() / 2) as f64;
         let curve = (0..frames)
             .map(|frame| {
@@ -207,32 +224,57 @@ impl Tempogram {
                 interpolate(&periods, position)
             })
             .collect();
-        let path = TempoPath { periods: curve, states };
-        Ok(path)
+        Ok(TempoPath { periods: curve, states })
     }
 
-    fn refined(&self, state: usize) -> f64 {
-        self.periods.get(state).copied().unwrap_or(FRAMES_PER_SECOND)
-    }
-
-    /// Mean over the windows of the largest periodicity within ±4 % of `ratio` times the path's tempo, 0..1. Tempos outside
+    /// Probability, 0..1, that the tempo is within 4 % of each of `ratios` times the path's, mean over the windows. Tempos outside
     /// [`TEMPO_RANGE`] have none.
     #[must_use]
-    pub fn periodicity(&self, path: &TempoPath, ratio: f64) -> f64 {
-        let shift = (ratio.log2() * PER_OCTAVE).round() as isize;
-        let reach = (1.04_f64.log2() * PER_OCTAVE).round() as isize;
-        let rows = self.scores.chunks_exact(self.periods.len());
+    pub fn probabilities<const N: usize>(&self, path: &TempoPath, ratios: [f64; N]) -> [f64; N] {
+        let mut sums = [0.0; N];
+        for (row, &state) in self.scores.chunks_exact(self.periods.len()).zip(&path.states) {
+            let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let weight = |score: &f32| f64::from(score - most).exp();
+            let total: f64 = row.iter().map(weight).sum();
+            for (sum, ratio) in sums.iter_mut().zip(ratios) {
+                *sum += near(row, state, ratio).map(weight).sum::<f64>() / total;
+            }
+        }
+        sums.map(|sum| sum / path.states.len().max(1) as f64)
+    }
+
+    /// How well the onsets repeat at the path's period, mean over the windows: 1 perfectly, 0 not at all.
+    #[must_use]
+    pub fn periodicity(&self, path: &TempoPath) -> f64 {
+        let rows = self.periodicities.chunks_exact(self.periods.len());
         let sum: f64 = rows
             .zip(&path.states)
-            .map(|(row, &state)| {
-                (-reach..=reach)
-                    .filter_map(|near| usize::try_from(state as isize + shift + near).ok())
-                    .filter_map(|index| row.get(index))
-                    .fold(0.0, |best: f64, score| best.max(f64::from(*score)))
-            })
+            .map(|(row, &state)| near(row, state, 1.0).fold(0.0, |best: f64, value| best.max(f64::from(*value))))
             .sum();
         sum / path.states.len().max(1) as f64
     }
+}
+
+/// The part of a row within 4 % of `ratio` times the tempo `state`.
+fn near(row: &[f32], state: usize, ratio: f64) -> impl Iterator<Item = &f32> {
+    let centre = state as isize + (ratio.log2() * PER_OCTAVE).round() as isize;
+    let reach = (1.04_f64.log2() * PER_OCTAVE).round() as isize;
+    (centre - reach..=centre + reach).filter_map(|index| row.get(usize::try_from(index).ok()?))
+}
+
+/// Logarithm, up to a constant, of the probability that `period` is the beat's, from the autocorrelations of all and of the low bands.
+fn score(correlations: &[Vec<f64>; 2], period: f64) -> f64 {
+    let octaves = (60.0 * FRAMES_PER_SECOND / period / 110.0).log2();
+    let mut score = PRIOR[0] * octaves + PRIOR[1] * octaves * octaves;
+    for (correlation, weights) in correlations.iter().zip(&WEIGHTS) {
+        for (ratio, weight) in RATIOS.iter().zip(weights) {
+            let lag = ratio * period;
+            if lag < LONGEST_LAG {
+                score += weight * interpolate(correlation, lag);
+            }
+        }
+    }
+    score
 }
 
 /// A tempo for each moment.
@@ -240,12 +282,6 @@ pub struct TempoPath {
     /// Period in frames, for each frame.
     pub periods: Vec<f64>,
     states: Vec<usize>,
-}
-
-/// ln of the prior density of a period in frames, 0 at its middle.
-fn log_prior(period: f64) -> f64 {
-    let octaves = (60.0 * FRAMES_PER_SECOND / period / PRIOR.0).log2() / PRIOR.1;
-    -0.5 * octaves * octaves
 }
 
 /// Linear interpolation of `values` at `position`; 0 beyond them.

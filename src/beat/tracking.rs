@@ -6,7 +6,7 @@ use super::bar::{downbeat_evidence, find_bars};
 use super::dynamic_programming::BeatSequence;
 use super::onset::{FRAMES_PER_SECOND, Novelty, OnsetAnalysis, Onsets, seconds_of};
 use super::tempo::Tempo;
-use super::tempogram::Tempogram;
+use super::tempogram::{TempoPath, Tempogram};
 use super::{BeatConfig, BeatMethod, BeatNotice, BeatTrack, SHORTEST};
 use crate::audio::Audio;
 use crate::error::{Error, Result};
@@ -39,13 +39,14 @@ enum Phase<A> {
     Tempo {
         onsets: Onsets,
         novelty: Novelty,
+        low_novelty: Novelty,
         tempogram: Box<Tempogram>,
     },
     Sequence {
         onsets: Onsets,
         novelty: Novelty,
         tempogram: Box<Tempogram>,
-        path: super::tempogram::TempoPath,
+        path: TempoPath,
         sequence: BeatSequence,
     },
     Done(BeatTrack),
@@ -74,17 +75,17 @@ impl<A: Borrow<Audio>> BeatTracking<A> {
                     Phase::Onsets { audio, analysis }
                 } else {
                     let onsets = analysis.finish();
-                    let novelty = Novelty::new(&onsets.flux);
+                    let (novelty, low_novelty) = (Novelty::new(&onsets.flux), Novelty::new(&onsets.low_flux));
                     let tempogram = Box::new(Tempogram::new(onsets.flux.len(), self.config.min_bpm..self.config.max_bpm));
-                    Phase::Tempo { onsets, novelty, tempogram }
+                    Phase::Tempo { onsets, novelty, low_novelty, tempogram }
                 }
             }
-            Phase::Tempo { onsets, novelty, mut tempogram } => {
-                if tempogram.step(&novelty.strength, TEMPO_WINDOWS) {
-                    Phase::Tempo { onsets, novelty, tempogram }
+            Phase::Tempo { onsets, novelty, low_novelty, mut tempogram } => {
+                if tempogram.step(&novelty.strength, &low_novelty.strength, TEMPO_WINDOWS) {
+                    Phase::Tempo { onsets, novelty, low_novelty, tempogram }
                 } else {
                     let path = tempogram.path(onsets.flux.len())?;
-                    Phase::Sequence { onsets, novelty, tempogram, path, sequence: BeatSequence::default() }
+                    Phase::Sequence { sequence: BeatSequence::new(&novelty.strength), onsets, novelty, tempogram, path }
                 }
             }
             Phase::Sequence { onsets, novelty, tempogram, path, mut sequence } => {
@@ -126,14 +127,7 @@ impl<A: Borrow<Audio>> BeatTracking<A> {
         }
     }
 
-    fn assemble(
-        &self,
-        onsets: &Onsets,
-        novelty: &Novelty,
-        frames: &[usize],
-        tempogram: &Tempogram,
-        path: &super::tempogram::TempoPath,
-    ) -> BeatTrack {
+    fn assemble(&self, onsets: &Onsets, novelty: &Novelty, frames: &[usize], tempogram: &Tempogram, path: &TempoPath) -> BeatTrack {
         let silent = silences(&onsets.level);
         let frames: Vec<usize> = frames.iter().copied().filter(|frame| !silent.iter().any(|span| span.contains(frame))).collect();
         let beats: Vec<f64> = frames.iter().map(|&frame| beat_time(&novelty.strength, frame).max(0.0)).collect();
@@ -156,7 +150,8 @@ impl<A: Borrow<Audio>> BeatTracking<A> {
 
 /// Time of the onset peak next to `frame`, in seconds, between frames by a parabola.
 fn beat_time(strength: &[f64], frame: usize) -> f64 {
-    let value = |at: usize| strength.get(at).copied().unwrap_or(0.0);
+    // The square is proportional to the flux again, whose peak is the parabola.
+    let value = |at: usize| strength.get(at).map_or(0.0, |root| root * root);
     let reach = 2;
     let peak = (frame.saturating_sub(reach)..=frame + reach).max_by(|&a, &b| value(a).total_cmp(&value(b))).unwrap_or(frame);
     let (before, now, after) = (value(peak.saturating_sub(1)), value(peak), value(peak + 1));
