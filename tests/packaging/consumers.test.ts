@@ -65,7 +65,11 @@ test("a page built by Vite gives Node's bits under the strict content policy, an
     cwd: folder,
     stdio: "pipe",
   });
-  const server = await serve({ folders: [join(folder, "dist")], csp: withoutTrustedTypes });
+  const server = await serve({
+    folders: [join(folder, "dist")],
+    csp: withoutTrustedTypes,
+    routes: { "/favicon.ico": (_, response) => response.writeHead(204).end() },
+  });
   const browser = await launchChromium();
   try {
     const page = await browser.newPage();
@@ -82,7 +86,7 @@ test("a page built by Vite gives Node's bits under the strict content policy, an
       ["instrumental", 44100],
     ]);
     expect(server.requests.filter((path) => path.includes("neural"))).toHaveLength(1);
-    expect(complaints.filter((text) => !text.includes("favicon"))).toEqual([]);
+    expect(complaints).toEqual([]);
   } finally {
     await browser.close();
     await server.close();

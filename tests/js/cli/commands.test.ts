@@ -21,6 +21,21 @@ describe("beats", () => {
     expect(words.stdout.trim().split("\n")).toHaveLength(found.beats.length + 1);
   });
 
+  test("--click writes the sound with clicks on the beats found", () => {
+    const folder = scratch();
+    const silentBetween = clicks(10, 44100, 120).map((value) => value * 0.05);
+    const file = writeWav(join(folder, "faint.wav"), [silentBetween], 44100);
+    const click = join(folder, "click.wav");
+    const { status, documents, stderr } = otolith("beats", file, "--click", click, "--json");
+    expect(status, stderr).toBe(0);
+    const bytes = readFileSync(click);
+    expect(bytes.length - 10 * 44100 * 2).toBeLessThan(200); // one channel of 16 bits
+    const [beat] = documents[0].beats.slice(2);
+    const at = bytes.length - 10 * 44100 * 2 + 2 * Math.round(beat * 44100);
+    const level = (from: number) => Math.max(...Array.from({ length: 400 }, (_, n) => Math.abs(bytes.readInt16LE(from + 2 * n))));
+    expect(level(at)).toBeGreaterThan(10 * level(at + 2 * 9000)); // a fifth of a second later there is silence
+  });
+
   test("several files: one document each, in order; a bad one does not stop the others and sets the status", () => {
     const folder = scratch();
     const good = writeWav(join(folder, "good.wav"), [clicks(8, 22050, 100)], 22050);
