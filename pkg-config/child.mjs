@@ -28,7 +28,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
  * Runs `command` to its end.
  * @param {string} command program, found on PATH
  * @param {string[]} args
- * @param {{ cwd?: string, env?: Record<string, string | undefined>, log?: string, verbose?: boolean, timeoutMs?: number, input?: string }} [options]
+ * @param {{ cwd?: string, env?: Record<string, string | undefined>, log?: string, verbose?: boolean, timeoutMs?: number }} [options]
  *   `log` names the file in .tools/log; `verbose` passes the output through; past `timeoutMs` the whole process group is killed
  * @returns {Promise<{ status: number | null, output: string, timedOut: boolean, log?: string, missing: boolean }>}
  */
