@@ -28,29 +28,38 @@ const song = pathToFileURL(positionals[0]);
 const report = { separation: [], beats: null, matches: [] };
 
 for (const workers of [1, 2]) {
-  await using engine = await createEngine({ workers });
-  const mix = await engine.decode(song);
-  const result = await engine.separate(song, { stems: 2 });
-  report.separation.push({
-    workers,
-    seconds: result.seconds,
-    secondsPerMinute: result.seconds / (result.duration / 60),
-    sameLength: Object.values(result.stems).every((stem) => stem.channels.every((c) => c.length === mix.channels[0].length)),
-    nullDbfs: nullAgainst(mix, Object.values(result.stems)),
-    peakMemoryMB: [result.peakMemory.home, ...result.peakMemory.inference].map((bytes) => Math.round(bytes / 1e6)),
+  await withEngine({ workers }, async (engine) => {
+    const mix = await engine.decode(song);
+    const result = await engine.separate(song, { stems: 2 });
+    report.separation.push({
+      workers,
+      seconds: result.seconds,
+      secondsPerMinute: result.seconds / (result.duration / 60),
+      sameLength: Object.values(result.stems).every((stem) => stem.channels.every((c) => c.length === mix.channels[0].length)),
+      nullDbfs: nullAgainst(mix, Object.values(result.stems)),
+      peakMemoryMB: [result.peakMemory.home, ...result.peakMemory.inference].map((bytes) => Math.round(bytes / 1e6)),
+    });
   });
 }
 
-{
-  await using engine = await createEngine({ workers: 1 });
+await withEngine({ workers: 1 }, async (engine) => {
   const started = performance.now();
   const { tempo, beats, method } = await engine.beats(song);
   report.beats = { tempo, beats: beats.length, method, seconds: (performance.now() - started) / 1000 };
   if (values.catalog !== undefined) report.matches = await matchExcerpts(engine, values.catalog, Number(values.clips));
-}
+});
 
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
 printReport();
+
+async function withEngine(options, work) {
+  const engine = await createEngine(options);
+  try {
+    await work(engine);
+  } finally {
+    await engine.dispose();
+  }
+}
 
 /** Peak of mix minus sum of stems, in dB of full scale. */
 function nullAgainst(mix, stems) {
