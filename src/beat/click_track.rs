@@ -21,7 +21,7 @@ const SAME: f64 = 1e-6;
 /// # Errors
 /// [`Error::InvalidInput`] for a gain above 0 dB or not a number.
 pub fn click_track(beats: &[f64], downbeats: &[f64], sound: &Audio, gain_db: f64, mix: Mix) -> Result<Audio> {
-    if !(gain_db <= 0.0) {
+    if gain_db.is_nan() || gain_db > 0.0 {
         return Err(Error::invalid(format!("gain must be at most 0 dB, got {gain_db}: choose for example -6")));
     }
     let rate = f64::from(sound.sample_rate());

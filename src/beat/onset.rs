@@ -221,7 +221,7 @@ fn fast_length(samples: f64) -> usize {
     let is_fast = |length: usize| {
         let mut rest = length;
         for prime in [2, 3, 5] {
-            while rest % prime == 0 {
+            while rest.is_multiple_of(prime) {
                 rest /= prime;
             }
         }

@@ -100,7 +100,7 @@ pub fn butterworth_high_pass(sample_rate: f64, frequency: f64, order: usize) -> 
 
 /// Quality factors of the pole pairs on the Butterworth circle.
 fn butterworth_qs(order: usize) -> Result<Vec<f64>> {
-    if order == 0 || order % 2 != 0 {
+    if order == 0 || !order.is_multiple_of(2) {
         return Err(Error::invalid(format!("order must be even and at least 2, got {order}: choose for example 4")));
     }
     Ok((0..order / 2).map(|pair| 0.5 / (PI * (2 * pair + 1) as f64 / (2 * order) as f64).sin()).collect())

@@ -1,4 +1,5 @@
 //! Beats of generated music against its truth, of bad input, and of a recording where one is found.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed expectation is the test's failure, in its helpers too
 
 mod beat_input;
 mod beat_material;

@@ -95,9 +95,9 @@ fn note(sound: &mut [f64], rate: f64, time: f64, seconds: f64, frequency: f64, l
 fn drum(sound: &mut [f64], rate: f64, time: f64, is_snare: bool, random: &mut Random) {
     let start = (time * rate) as usize;
     let end = (start + (0.12 * rate) as usize).min(sound.len());
-    for index in start..end {
+    for (index, value) in sound.iter_mut().enumerate().take(end).skip(start) {
         let since = (index - start) as f64 / rate;
-        sound[index] += if is_snare {
+        *value += if is_snare {
             0.08 * (-since / 0.03).exp() * random.normal()
         } else {
             0.3 * (-since / 0.04).exp() * (TAU * (50.0 + 60.0 * (-since / 0.02).exp()) * since).sin()
