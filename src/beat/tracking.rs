@@ -22,6 +22,8 @@ const TEMPO_SHARE: f64 = 0.08;
 const SILENCE: f32 = 3.162_277_7e-4;
 /// Beats are dropped in silences longer than this, in seconds.
 const LONGEST_SILENCE: f64 = 2.0;
+/// Confidence of the tempo below which its beats are too doubtful to be counted into bars.
+const DOUBTFUL: f64 = 0.2;
 /// Seconds that the flux of an onset leads it by: its window reaches ahead.
 const ONSET_LEAD: f64 = 0.0105;
 
@@ -139,6 +141,7 @@ impl<A: Borrow<Audio>> BeatTracking<A> {
             return BeatTrack { beats: Vec::new(), tempo: Tempo::none(), ..track };
         }
         if self.config.downbeats
+            && track.tempo.confidence >= DOUBTFUL
             && let Some((meter, downbeats)) = find_bars(&downbeat_evidence(onsets, &frames), &self.config.meters)
         {
             track.meter = Some(meter);
