@@ -4,6 +4,7 @@
 mod beat_input;
 mod beat_material;
 mod beat_metrics;
+mod beat_parity;
 
 use beat_material::{Piece, RATE, Recipe, evaluation_set, play};
 use otolith::beat::{BeatConfig, BeatTrack, BeatTracker};
@@ -142,4 +143,17 @@ fn outfoxing_the_fox_is_at_160_beats_per_minute() {
     let near = |bpm: f64, wanted: f64| (bpm / wanted - 1.0).abs() <= 0.005;
     let halved = near(bpm, 80.0) && near(tempo.alternatives[0].bpm, 160.0) && tempo.confidence <= 0.6;
     assert!(near(bpm, 160.0) || halved, "{tempo:?}");
+}
+
+/// The same piece is tracked in `tests/wasm/beat.rs`; the beats are stored from this build and lie on the generated ones.
+#[test]
+fn the_beats_that_wasm_must_agree_with_are_those_found_here() {
+    let (samples, rate) = beat_parity::piece();
+    let audio = Audio::new(vec![samples], rate, &Limits::default()).unwrap();
+    let found = BeatTracker::new(BeatConfig::default()).unwrap().track(&audio).unwrap();
+    for beat in &found.beats {
+        let number = (beat - 0.2) * 126.0 / 60.0;
+        assert!((number - number.round()).abs() < 0.03, "{:?}", found.beats);
+    }
+    beat_parity::assert_native(&found);
 }

@@ -5,6 +5,9 @@
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
 mod audio;
+mod beat;
+#[path = "../rust/beat_parity.rs"]
+mod beat_parity;
 #[path = "../rust/kernel_list.rs"]
 mod kernel_list;
 mod kernels;
