@@ -18,6 +18,7 @@ test("the example's beats, stems in step, and a match, in Firefox", async () => 
   const page = await browser.newPage();
   const errors: string[] = [];
   page.on("pageerror", (error) => errors.push(String(error)));
+  page.setDefaultTimeout(150_000); // below the test's own limit: on a busy machine the first beats take longer than puppeteer's 30 s
   await page.setViewport({ width: 1280, height: 800 });
   await page.goto(server.url);
   const button = (name: string) => page.locator(`::-p-aria([name="${name}"][role="button"])`);

@@ -70,7 +70,7 @@ test("progress is announced politely and focus comes to the song's title", async
       new MutationObserver(() => heard(region.textContent ?? "")).observe(region, { childList: true, characterData: true, subtree: true });
   });
   await studio.openExample();
-  expect(await studio.title().evaluate((title) => title === document.activeElement)).toBe(true);
+  await expect.poll(() => studio.title().evaluate((title) => title === document.activeElement)).toBe(true);
   await studio.waitForBeats();
   await studio.separate();
   await studio.waitForStems();
