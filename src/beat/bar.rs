@@ -224,10 +224,19 @@ mod tests {
     #[test]
     fn strong_downbeats_in_three_give_bars_of_three() {
         let evidence: Vec<f64> = (0..60).map(|beat| if beat % 3 == 1 { 2.0 } else { -1.0 }).collect();
-        let (meter, downbeats) = find_bars(&evidence, &[2, 3, 4, 6]).unwrap();
+        let (meter, downbeats) = find_bars(&evidence, &[2, 3, 4]).unwrap();
         assert_eq!(meter.beats_per_bar, 3);
         assert!(meter.confidence > 0.9, "{}", meter.confidence);
         assert_eq!(downbeats, (1..60).step_by(3).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn bars_of_six_with_an_accented_middle_leave_some_doubt_about_bars_of_three() {
+        let evidence: Vec<f64> = (0..60).map(|beat| if beat % 3 == 1 { 2.0 } else { -1.0 }).collect();
+        let (meter, downbeats) = find_bars(&evidence, &[2, 3, 4, 6]).unwrap();
+        let (surer, same) = find_bars(&evidence, &[2, 3, 4]).unwrap();
+        assert_eq!((meter.beats_per_bar, downbeats), (3, same));
+        assert!(meter.confidence < surer.confidence, "{} against {}", meter.confidence, surer.confidence);
     }
 
     #[test]
