@@ -176,7 +176,7 @@ impl Catalog {
         let (parts, postings) = self.cut(print, track);
         let given = self.parts.len() + parts.len();
         if given > PARTS {
-            return Err(Error::Limit { what: "number of track parts", name: "parts", given: given as f64, allowed: PARTS as f64 });
+            return Err(Error::Limit { what: "number of track parts", name: "", given: given as f64, allowed: PARTS as f64 });
         }
         let count = postings.len();
         self.segments.add(Density::of(self.profile).key_bits(), postings)?;

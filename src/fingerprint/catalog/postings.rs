@@ -55,7 +55,7 @@ impl Postings {
     /// not sorted, not `count`, or out of range.
     pub fn pack(key_bits: u32, count: usize, postings: impl IntoIterator<Item = Posting>) -> Result<Self> {
         if count > u32::MAX as usize {
-            return Err(Error::Limit { what: "number of postings", name: "postings", given: count as f64, allowed: f64::from(u32::MAX) });
+            return Err(Error::Limit { what: "number of postings", name: "", given: count as f64, allowed: f64::from(u32::MAX) });
         }
         let bucket_bits = (count / 4).checked_ilog2().unwrap_or(0).min(key_bits);
         let low_bits = key_bits - bucket_bits;
