@@ -160,12 +160,13 @@ export class StudioPage {
   /** Text of the answer to a match. */
   async matchFromHere(): Promise<string> {
     await this.button(/^Match \d+ s from here$/).click();
-    return this.answer();
+    return this.answer(" s of ");
   }
 
   async matchFile(file: GivenFile): Promise<string> {
     await this.page.getByLabel("Clip to match").setInputFiles(file);
-    return this.answer();
+    // The answer to an earlier question stays on the page until this one has its own.
+    return this.answer(file.name);
   }
 
   /** Presses a button that saves files, and gives the first file's name and bytes. */
@@ -209,9 +210,10 @@ export class StudioPage {
     }, message);
   }
 
-  private async answer(): Promise<string> {
+  /** The answer to the question that is worded with `query`, once it is there. */
+  private async answer(query: string): Promise<string> {
     const panel = this.page.locator("match-panel");
-    const answer = panel.getByRole("status").filter({ hasText: / is from |^No match/ });
+    const answer = panel.getByRole("status").filter({ hasText: / is from |^No match/ }).filter({ hasText: query });
     await answer.waitFor();
     return (await answer.textContent()) ?? "";
   }
