@@ -213,7 +213,10 @@ export class StudioPage {
   /** The answer to the question that is worded with `query`, once it is there. */
   private async answer(query: string): Promise<string> {
     const panel = this.page.locator("match-panel");
-    const answer = panel.getByRole("status").filter({ hasText: / is from |^No match/ }).filter({ hasText: query });
+    const answer = panel
+      .getByRole("status")
+      .filter({ hasText: / is from |^No match/ })
+      .filter({ hasText: query });
     await answer.waitFor();
     return (await answer.textContent()) ?? "";
   }
