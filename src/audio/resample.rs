@@ -142,6 +142,12 @@ impl Resampler {
         self.engine.as_ref().map_or(0, |engine| engine.block_in + engine.block_in / 2)
     }
 
+    /// Input frames of a filter block, counted from the stream's first: output comes when one is full. `None` where samples pass at once.
+    #[must_use]
+    pub fn block(&self) -> Option<usize> {
+        self.engine.as_ref().map(|engine| engine.block_in)
+    }
+
     fn output_frames(&self) -> u64 {
         self.output.first().map_or(0, |channel| channel.len() as u64)
     }

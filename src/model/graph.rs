@@ -14,12 +14,16 @@ pub(super) fn opset(model: &ModelProto) -> i64 {
     model.opset_import.iter().find(|set| set.domain.is_empty() || set.domain == "ai.onnx").map_or(0, |set| set.version)
 }
 
+/// Files written before opset 9 list the weights among the inputs.
+pub(super) fn drop_weights_from_inputs(graph: &mut GraphProto) {
+    let weights: HashSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+    graph.input.retain(|input| !weights.contains(input.name.as_str()));
+}
+
 /// Checks that there is one f32 input and one output, gives the input's dynamic dimension its name, and returns the input's shape.
 /// A dynamic batch becomes 1.
 pub(super) fn normalise_input(graph: &mut GraphProto) -> Result<Vec<Dim>, String> {
-    // Files written before opset 9 list the weights among the inputs.
-    let weights: HashSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
-    graph.input.retain(|input| !weights.contains(input.name.as_str()));
+    drop_weights_from_inputs(graph);
     let names = |infos: &[ValueInfoProto]| infos.iter().map(|info| info.name.clone()).collect::<Vec<_>>().join(", ");
     if graph.input.len() != 1 || graph.output.len() != 1 {
         let (inputs, outputs) = (names(&graph.input), names(&graph.output));

@@ -12,13 +12,23 @@ use crate::limits::SAMPLE_RATES;
 /// The layout of `manifest.json` that is read here.
 pub const SCHEMA: u64 = 1;
 /// Values of `kind` that are read here.
-pub const KINDS: [&str; 1] = ["separator"];
-/// Values of a separator's `contract` that are read here.
-pub const CONTRACTS: [&str; 1] = ["complex-mask"];
+pub const KINDS: [&str; 3] = [SEPARATOR, "beat", "embedder"];
+const SEPARATOR: &str = "separator";
 /// How many stems one model may give, the residual among them.
 pub const STEM_COUNTS: std::ops::RangeInclusive<usize> = 2..=8;
 /// Role of the graph of a model that has only one.
 pub const SINGLE_ROLE: &str = "model";
+
+/// Values of `contract` that are read here of a model of this kind.
+#[must_use]
+pub fn contracts(kind: &str) -> &'static [&'static str] {
+    match kind {
+        SEPARATOR => &["complex-mask"],
+        "beat" => &["beat-activations", "beat-activations-causal"],
+        "embedder" => &["mel-embedding"],
+        _ => &[],
+    }
+}
 
 /// All models of a manifest. Unknown keys are ignored.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -56,16 +66,17 @@ pub struct Entry {
     pub min_package_version: String,
     /// SPDX expression.
     pub licence: String,
-    /// How sound becomes the network's input and its output becomes stems, one of [`CONTRACTS`].
+    /// How sound becomes the network's input and what its output means, one of [`contracts`] of its kind.
     pub contract: String,
     /// Hertz that the network works at.
     pub sample_rate: u32,
-    /// Stems in the order of the network's output: 2..=8 unique names, `[a-z][a-z0-9_-]*`.
+    /// A separator's stems in the order of the network's output: 2..=8 unique names, `[a-z][a-z0-9_-]*`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stems: Vec<String>,
     /// The stem that closes the sum to the mix. Default: the last.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub residual: String,
-    /// Details of the contract.
+    /// Details of the contract. Those of other kinds than a separator are fixed, and what an entry says of them is not read.
     #[serde(default)]
     pub parameters: Parameters,
     /// Where it comes from, as its trainer wrote it.
@@ -96,12 +107,18 @@ pub struct Graph {
 pub struct Previous {
     /// Semantic version.
     pub model_version: String,
-    /// File name, without folders.
-    pub file: String,
-    /// Length in bytes.
-    pub bytes: u64,
-    /// SHA-256, lower-case hex.
-    pub sha256: String,
+    /// File name of the only graph.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Length of that file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// SHA-256 of that file, lower-case hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// The graphs of a model of several, in place of `file`, `bytes` and `sha256`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<Graph>,
     /// Oldest version of otolith that runs it.
     pub min_package_version: String,
 }
@@ -195,8 +212,15 @@ impl Entry {
         let refuse = |what: String| Error::ModelLoad { name: name.clone(), what };
         // Before anything else: a kind or contract of a later version may have other keys.
         known(value, "kind", &KINDS).map_err(refuse)?;
-        known(value, "contract", &CONTRACTS).map_err(refuse)?;
-        let mut entry = Self::deserialize(value).map_err(|error| refuse(format!("its manifest entry is wrong: {error}")))?;
+        let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+        known(value, "contract", contracts(&kind)).map_err(refuse)?;
+        let mut value = value.clone();
+        if kind != SEPARATOR
+            && let Some(keys) = value.as_object_mut()
+        {
+            keys.remove("parameters");
+        }
+        let mut entry = Self::deserialize(&value).map_err(|error| refuse(format!("its manifest entry is wrong: {error}")))?;
         if entry.residual.is_empty() {
             entry.residual = entry.stems.last().cloned().unwrap_or_default();
         }
@@ -207,10 +231,7 @@ impl Entry {
     /// The graphs of this model; the only one of most has [`SINGLE_ROLE`].
     #[must_use]
     pub fn graphs(&self) -> Vec<Graph> {
-        match &self.file {
-            Some(file) => vec![Graph { role: SINGLE_ROLE.into(), file: file.clone(), bytes: self.bytes, sha256: self.sha256.clone() }],
-            None => self.files.clone(),
-        }
+        graphs(&self.file, self.bytes, &self.sha256, &self.files)
     }
 
     /// The graph of this role, or the only one.
@@ -257,6 +278,9 @@ impl Entry {
             return Err(format!("sample_rate must be in {low}..{high} Hz, got {}", self.sample_rate));
         }
         self.check_files()?;
+        if self.kind != SEPARATOR {
+            return Ok(());
+        }
         self.check_stems()?;
         let Parameters { n_fft, hop, .. } = self.parameters;
         if !(64..=65_536).contains(&n_fft) || !n_fft.is_multiple_of(2) || hop == 0 || !n_fft.is_multiple_of(hop) || n_fft / hop < 2 {
@@ -266,20 +290,16 @@ impl Entry {
     }
 
     fn check_files(&self) -> std::result::Result<(), String> {
-        if self.file.is_some() != self.files.is_empty() {
-            return Err("needs either file or files, got both or none".into());
-        }
-        let mut roles = HashSet::new();
-        for graph in self.graphs() {
-            check_file(&graph.file, graph.sha256.as_deref())?;
-            if !roles.insert(graph.role.clone()) {
-                return Err(format!("role {:?} is given twice in files", graph.role));
-            }
-        }
+        check_graphs(&self.file, &self.files, &self.graphs())?;
         for previous in &self.previous {
             version("previous.model_version", &previous.model_version)?;
             version("previous.min_package_version", &previous.min_package_version)?;
-            check_file(&previous.file, Some(&previous.sha256))?;
+            let Previous { file, bytes, sha256, files, .. } = previous;
+            let graphs = graphs(file, *bytes, sha256, files);
+            check_graphs(file, files, &graphs).map_err(|what| format!("previous version {}: {what}", previous.model_version))?;
+            if let Some(graph) = graphs.iter().find(|graph| graph.bytes.is_none() || graph.sha256.is_none()) {
+                return Err(format!("previous version {}: {} needs bytes and sha256", previous.model_version, graph.file));
+            }
         }
         Ok(())
     }
@@ -302,6 +322,28 @@ impl Entry {
         }
         Ok(())
     }
+}
+
+/// The graphs of a model, given as one file or as several.
+fn graphs(file: &Option<String>, bytes: Option<u64>, sha256: &Option<String>, files: &[Graph]) -> Vec<Graph> {
+    match file {
+        Some(file) => vec![Graph { role: SINGLE_ROLE.into(), file: file.clone(), bytes, sha256: sha256.clone() }],
+        None => files.to_vec(),
+    }
+}
+
+fn check_graphs(file: &Option<String>, files: &[Graph], graphs: &[Graph]) -> std::result::Result<(), String> {
+    if file.is_some() != files.is_empty() {
+        return Err("needs either file or files, got both or none".into());
+    }
+    let mut roles = HashSet::new();
+    for graph in graphs {
+        check_file(&graph.file, graph.sha256.as_deref())?;
+        if !roles.insert(&graph.role) {
+            return Err(format!("role {:?} is given twice in files", graph.role));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a string that is not among those read, naming both.

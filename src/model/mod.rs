@@ -4,11 +4,15 @@
 mod graph;
 pub mod integrity;
 pub mod manifest;
+#[cfg(feature = "neural")]
+pub mod named_graph;
 pub mod network;
 #[cfg(feature = "neural")]
 pub mod runtime;
 
 pub use manifest::{Entry, Manifest};
-pub use network::Network;
+#[cfg(feature = "neural")]
+pub use named_graph::NamedGraph;
+pub use network::{Graph, GraphPlan, Network};
 #[cfg(feature = "neural")]
 pub use runtime::Model;

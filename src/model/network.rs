@@ -52,3 +52,27 @@ pub trait Network {
     /// What `run`'s own functions return; [`crate::Error::ModelLoad`] if the network cannot be run on this shape.
     fn run(&mut self, shape: &[usize], run: Run<'_>) -> Result<()>;
 }
+
+/// A network of named inputs and outputs, all f32, whatever runs it.
+pub trait Graph: Send + Sync {
+    /// Names and shapes of the inputs, in the file's order.
+    fn inputs(&self) -> &[(String, Vec<Dim>)];
+
+    /// Makes the network ready for inputs of these shapes, given in the order of [`GraphPlan::run`], and for these outputs.
+    ///
+    /// # Errors
+    /// [`crate::Error::ModelLoad`] for an input or output that it does not have, one of its inputs left out, or a shape it cannot take.
+    fn plan(&self, inputs: &[(&str, &[usize])], outputs: &[&str]) -> Result<Box<dyn GraphPlan>>;
+}
+
+/// A [`Graph`] for inputs of known shapes. Running it changes nothing: the same inputs give the same bits.
+pub trait GraphPlan: Send + Sync {
+    /// Shapes of the outputs asked for, in order.
+    fn output_shapes(&self) -> &[Vec<usize>];
+
+    /// Values of the outputs asked for, each row-major, from those of the inputs in the order of [`Graph::plan`].
+    ///
+    /// # Errors
+    /// [`crate::Error::ModelLoad`] if the network cannot be run or an input is of another length than its shape.
+    fn run(&self, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>>;
+}

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::model::Network;
-use crate::model::manifest::{CONTRACTS, Entry};
+use crate::model::manifest::{Entry, contracts};
 use crate::model::network::{Dim, Run};
 
 /// Frames of the trial run of a network of any length.
@@ -30,7 +30,7 @@ impl Contract {
     pub fn of(entry: &Entry) -> Result<Self> {
         match entry.contract.as_str() {
             "complex-mask" => Ok(Self::ComplexMask { n_fft: entry.parameters.n_fft, hop: entry.parameters.hop }),
-            found => Err(entry.refuse(&format!("contract is {found:?}, read are {}", CONTRACTS.join(", ")))),
+            found => Err(entry.refuse(&format!("contract is {found:?}, read are {}", contracts("separator").join(", ")))),
         }
     }
 

@@ -137,6 +137,39 @@ fn graphs_are_found_by_role_and_a_model_of_one_graph_needs_none() {
     }
 }
 
+/// An entry of a beat network, of several files and without stems.
+fn beat_network() -> Value {
+    let file = |role: &str| json!({ "role": role, "file": format!("beat-tcn-{role}-1.0.0.onnx"), "bytes": 9, "sha256": "cd".repeat(32) });
+    json!({
+        "name": "beat-tcn", "kind": "beat", "model_version": "1.0.0", "files": [file("front"), file("trunk"), file("tempo")],
+        "opset": 17, "min_package_version": "0.1.0", "licence": "MIT", "contract": "beat-activations", "sample_rate": 44100,
+        "parameters": { "hop": 441, "context": 2 },
+    })
+}
+
+#[test]
+fn a_beat_network_needs_no_stems_and_keeps_its_own_contract() {
+    let entry = Entry::parse(&beat_network().to_string(), "0.1.0").unwrap();
+    assert_eq!(entry.graphs().len(), 3);
+    let mut wrong = beat_network();
+    wrong["contract"] = json!("complex-mask");
+    let told = refusal(&wrong);
+    assert!(told.contains("complex-mask") && told.contains("beat-activations"), "{told}");
+    assert_eq!(Entry::parse(&serde_json::to_string(&entry).unwrap(), "0.1.0").unwrap(), entry);
+}
+
+#[test]
+fn an_earlier_version_of_several_files_is_kept_with_its_digests() {
+    let mut value = beat_network();
+    let mut earlier = json!({ "model_version": "0.9.0", "files": value["files"].clone(), "min_package_version": "0.1.0" });
+    value["previous"] = json!([earlier.clone()]);
+    assert_eq!(Entry::parse(&value.to_string(), "0.1.0").unwrap().previous[0].files.len(), 3);
+    earlier["files"][1].as_object_mut().unwrap().remove("sha256");
+    value["previous"] = json!([earlier]);
+    let told = refusal(&value);
+    assert!(told.contains("0.9.0") && told.contains("beat-tcn-trunk-1.0.0.onnx"), "{told}");
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in ".{0,200}") {
