@@ -1,6 +1,6 @@
 import { type AudioInput, holdInput, type InputOptions, openInput, transferOf } from "./audio-input.js";
 import { JOB_OPTIONS, Job, type JobContext, type JobOptions, readJobOptions } from "./job.js";
-import type { JobQueue } from "./job-queue.js";
+import type { Line } from "./line.js";
 import { OptionReader } from "./options.js";
 import type { Platform } from "./platform.js";
 import type { WorkerLink } from "./worker/link.js";
@@ -13,7 +13,7 @@ export interface Workshop {
   /** Workers that run core.wasm. */
   readonly core: WorkerPool;
   /** The line of short jobs: everything but separations. */
-  readonly analyses: JobQueue;
+  readonly analyses: Line;
   readonly limits: SoundLimits;
   /** Most bytes of an encoded file. */
   readonly inputBytes: number;

@@ -45,7 +45,7 @@ export type HeldInput = SoundSource | { readonly kind: "url"; readonly url: URL 
 export function holdInput(input: unknown, reader: OptionReader): HeldInput {
   const transfer = reader.boolean("transfer") ?? false;
   if (input instanceof URL) return { kind: "url", url: input };
-  if (typeof Blob === "function" && input instanceof Blob) return { kind: "file", bytes: input, name: nameOf(input) };
+  if (typeof Blob === "function" && input instanceof Blob) return { kind: "file", bytes: input, name: blobName(input) };
   if (input instanceof ArrayBuffer) return { kind: "file", bytes: transfer ? moved(input) : input.slice(0), name: "" };
   if (input instanceof Uint8Array) return { kind: "file", bytes: bufferOf(input, transfer), name: "" };
   if (isAudioBuffer(input)) {
@@ -80,6 +80,18 @@ export function holdSamples(input: { channels: unknown; sampleRate: unknown }, t
   return { kind: "samples", channels: held, sampleRate };
 }
 
+/** Bytes of a sound in hand: of the encoded file, or of its samples. @internal */
+export function bytesOf(source: SoundSource): number {
+  if (source.kind === "samples") return source.channels.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  return source.bytes instanceof ArrayBuffer ? source.bytes.byteLength : source.bytes.size;
+}
+
+/** Name of a sound, without folders; "" if it has none. @internal */
+export function nameOf(input: HeldInput): string {
+  if (input.kind === "samples") return "";
+  return input.kind === "file" ? input.name : lastPart(input.url);
+}
+
 /** The held input, fetched if it is a URL. @internal */
 export async function openInput(
   input: HeldInput,
@@ -109,7 +121,7 @@ export async function openInput(
   }
   const bytes = await readBody(response, { limit, signal, report });
   if (bytes.byteLength > limit) throw tooLarge(`the file at ${input.url}`, limit);
-  return { kind: "file", bytes, name: input.url.pathname.split("/").at(-1) ?? "" };
+  return { kind: "file", bytes, name: lastPart(input.url) };
 }
 
 /** Buffers of a source that go to the worker without a copy: they belong to the job. @internal */
@@ -123,7 +135,11 @@ function tooLarge(file: string, limit: number): OtolithError {
   return new OtolithError("limit", message, { details: { limit: "inputBytes", allowed: limit } });
 }
 
-function nameOf(blob: Blob): string {
+function lastPart({ pathname }: URL): string {
+  return pathname.split("/").at(-1) ?? "";
+}
+
+function blobName(blob: Blob): string {
   return "name" in blob && typeof blob.name === "string" ? blob.name : blob.type;
 }
 

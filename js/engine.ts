@@ -1,17 +1,22 @@
 import { type DecodedAudio, decode, type SoundOptions } from "./analysis.js";
 import { type AudioInput, type AudioSamples, holdSamples } from "./audio-input.js";
+import { Authorization, type Authorize, type UsageEntry } from "./authorization.js";
 import { type BeatOptions, type BeatTrack, beats, type ClickTrackOptions, clickTrack } from "./beats.js";
 import { Catalog, type CatalogOptions, openedOtherwise, readCatalogOptions } from "./catalog.js";
 import { type Environment, missingFrom } from "./environment.js";
 import { disposedError, OtolithError } from "./errors.js";
 import { type Fingerprint, type FingerprintOptions, fingerprint } from "./fingerprint.js";
 import type { Job } from "./job.js";
-import { JobQueue } from "./job-queue.js";
+import { Line } from "./line.js";
 import { Models, type ModelsOption } from "./models.js";
 import { OptionReader, show } from "./options.js";
 import { packageVersion } from "./package-version.js";
 import type { Platform, ScriptUrl } from "./platform.js";
-import { type SeparationJob, type SeparationOptions, type SeparationWorkshop, separate } from "./separator.js";
+import { Policy, type PolicyOption, readTier, type Tier } from "./policy.js";
+import { JobQueue } from "./queue.js";
+import type { SeparationJob } from "./separation-job.js";
+import type { SeparationOptions } from "./separation-options.js";
+import { type SeparationWorkshop, separate, separateEach } from "./separator.js";
 import { WasmFiles, type WasmSource } from "./wasm-files.js";
 import { WorkerLink } from "./worker/link.js";
 import { WorkerPool } from "./worker/pool.js";
@@ -21,6 +26,12 @@ import type { SoundLimits, WavFormat, WorkerKind } from "./worker/protocol.js";
 export interface EngineOptions {
   /** Workers that compute at once, 1..64. Default: one less than the processors, at least 1 and at most 4. */
   readonly workers?: number;
+  /** What the user has paid for: read once, here. Default "none": a page without tiers. */
+  readonly tier?: Tier;
+  /** What tiers include, where that is not the default. */
+  readonly policy?: PolicyOption;
+  /** Asked before each separation; see {@link Authorize}. Default: everything is allowed. */
+  readonly authorize?: Authorize;
   /** Where models come from: see {@link ModelsOption}. Default: the package's own files. */
   readonly models?: ModelsOption;
   /** Where the package's files are served, if not beside its script. */
@@ -55,6 +66,8 @@ export interface EngineLimits {
   readonly resultBytes?: number;
   /** Separations that run at once, 1..16; the others wait. Default 1: each uses all workers. */
   readonly concurrentJobs?: number;
+  /** Milliseconds that the `authorize` hook may take, 1..600 000. Default 30 000. */
+  readonly authorizeMs?: number;
 }
 
 /** Takes the engine's warnings. */
@@ -72,13 +85,16 @@ const COPY_KEY = Symbol.for("otolith");
 
 /** Starts an engine: checks the environment, compiles core.wasm and starts the first worker. @internal */
 export async function startEngine(options: EngineOptions | undefined, platform: Platform): Promise<Engine> {
-  const reader = new OptionReader(options, "options", ["workers", "models", "urls", "limits", "logger"]);
+  const reader = new OptionReader(options, "options", ["workers", "tier", "policy", "authorize", "models", "urls", "limits", "logger"]);
   const logger = readLogger(reader);
   const { environment } = platform;
   const workers =
     reader.number("workers", { min: 1, max: 64, whole: true }) ?? Math.min(4, Math.max(1, environment.hardwareConcurrency - 1));
   const urls = readUrls(reader);
   const limits = readLimits(reader);
+  const tier = readTier(reader);
+  const policy = new Policy(reader.any("policy"));
+  const authorization = new Authorization(reader.function<Authorize>("authorize"), limits.authorizeMs);
   const models = new Models(
     reader.any("models"),
     platform,
@@ -92,7 +108,7 @@ export async function startEngine(options: EngineOptions | undefined, platform: 
   warnOfSecondCopy(logger);
   const closed = new AbortController();
   const wasm = new WasmFiles(platform, urls.wasm, closed.signal);
-  const engine = new Engine({ platform, models, wasm, workers, closed, limits, workerUrl: urls.worker });
+  const engine = new Engine({ platform, models, wasm, workers, tier, policy, authorization, closed, limits, workerUrl: urls.worker });
   try {
     await engine.warmUp();
   } catch (thrown) {
@@ -107,6 +123,9 @@ interface EngineParts {
   readonly models: Models;
   readonly wasm: WasmFiles;
   readonly workers: number;
+  readonly tier: Tier;
+  readonly policy: Policy;
+  readonly authorization: Authorization;
   readonly closed: AbortController;
   readonly limits: CheckedLimits;
   readonly workerUrl: ScriptUrl | undefined;
@@ -118,6 +137,8 @@ export class Engine {
   readonly environment: Environment;
   /** Workers that compute at once. */
   readonly workers: number;
+  /** The separations that wait and run. */
+  readonly queue: JobQueue;
   readonly #parts: EngineParts;
   readonly #workshop: SeparationWorkshop;
   readonly #jobs = new Set<Job<unknown>>();
@@ -125,53 +146,57 @@ export class Engine {
 
   /** @internal */
   constructor(parts: EngineParts) {
-    const { platform, models, wasm, workers, limits } = parts;
+    const { platform, models, wasm, workers, tier, policy, authorization, limits } = parts;
     this.environment = platform.environment;
     this.workers = workers;
+    this.queue = new JobQueue(limits.concurrentJobs);
     this.#parts = parts;
     this.#workshop = {
       platform,
       models,
       wasm,
       workers,
+      tier,
+      policy,
+      authorization,
+      queue: this.queue,
       // A separation's home worker idles while its chunks are inferred: it comes on top.
       core: new WorkerPool(workers + limits.concurrentJobs, () => this.#startWorker("core")),
       neural: new WorkerPool(workers, () => this.#startWorker("neural")),
-      analyses: new JobQueue(workers),
-      separations: new JobQueue(limits.concurrentJobs),
+      analyses: new Line(workers),
       limits: limits.sound,
       inputBytes: limits.sound.inputBytes ?? GIB,
       resultBytes: limits.resultBytes,
     };
   }
 
+  /** What the user has paid for. It cannot be changed: make another engine. */
+  get tier(): Tier {
+    return this.#parts.tier;
+  }
+
   /**
-   * Separates a sound into stems that sum to it.
+   * Separates a sound into stems that sum to it. First the tier is looked at, then the `authorize` hook is asked, then the job waits for
+   * its turn; only then is anything fetched, decoded or computed.
    *
-   * Errors: those of {@link Engine.decode}; `model-load`, `model-integrity`; `limit` for stems beyond `limits.resultBytes`;
-   * `unsupported-environment` if neural.wasm cannot be had.
+   * Errors: those of {@link Engine.decode}; `not-authorized`; `gpu-unavailable`; `model-load`, `model-integrity`; `limit` for stems beyond
+   * `limits.resultBytes`; `unsupported-environment` if neural.wasm cannot be had.
    */
   separate(input: AudioInput, options?: SeparationOptions): SeparationJob {
     return this.#track(separate(this.#workshop, input, options));
   }
 
   /**
-   * Separates several sounds, a job each, in order; failures stay alone.
+   * Separates several sounds, a job and an authorization each. All are submitted at once and given back in order; failures stay alone.
+   * Leaving the loop early cancels the rest.
    */
-  async *separateAll(inputs: Iterable<AudioInput>, options?: SeparationOptions): AsyncGenerator<BatchItem, void, undefined> {
-    const jobs: SeparationJob[] = [];
-    try {
-      for (const input of inputs) jobs.push(this.separate(input, options));
-      for (const [index, job] of jobs.entries()) {
-        const outcome = await job.then(
-          (result) => ({ result }),
-          (error: unknown) => ({ error }),
-        );
-        yield { index, job, ...outcome };
-      }
-    } finally {
-      for (const job of jobs) job.cancel();
-    }
+  separateAll(inputs: Iterable<AudioInput>, options?: SeparationOptions): AsyncGenerator<BatchItem, void, undefined> {
+    return inOrder(separateEach(this.#workshop, inputs, options).map((job) => this.#track(job)));
+  }
+
+  /** Every separation that was allowed, in order: one entry a job, made before it is queued and kept if it fails. */
+  usage(): readonly UsageEntry[] {
+    return this.#parts.authorization.usage;
   }
 
   /**
@@ -316,6 +341,20 @@ export class Engine {
   }
 }
 
+async function* inOrder(jobs: readonly SeparationJob[]): AsyncGenerator<BatchItem, void, undefined> {
+  try {
+    for (const [index, job] of jobs.entries()) {
+      const outcome = await job.then(
+        (result) => ({ result }),
+        (error: unknown) => ({ error }),
+      );
+      yield { index, job, ...outcome };
+    }
+  } finally {
+    for (const job of jobs) job.cancel();
+  }
+}
+
 /** One sound of `separateAll`: its result or its error. */
 export interface BatchItem {
   /** Place among the inputs, from 0. */
@@ -340,10 +379,16 @@ interface CheckedLimits {
   readonly sound: SoundLimits;
   readonly resultBytes: number;
   readonly concurrentJobs: number;
+  readonly authorizeMs: number;
 }
 
 function readLimits(reader: OptionReader): CheckedLimits {
-  const limits = new OptionReader(reader.any("limits"), "options.limits", [...SOUND_LIMITS, "resultBytes", "concurrentJobs"]);
+  const limits = new OptionReader(reader.any("limits"), "options.limits", [
+    ...SOUND_LIMITS,
+    "resultBytes",
+    "concurrentJobs",
+    "authorizeMs",
+  ]);
   const sound: SoundLimits = {};
   for (const name of SOUND_LIMITS) {
     const value = limits.number(name, { min: 0, max: Number.MAX_SAFE_INTEGER });
@@ -353,6 +398,7 @@ function readLimits(reader: OptionReader): CheckedLimits {
     sound,
     resultBytes: limits.number("resultBytes", { min: 0, max: Number.MAX_SAFE_INTEGER }) ?? 2 * GIB,
     concurrentJobs: limits.number("concurrentJobs", { min: 1, max: 16, whole: true }) ?? 1,
+    authorizeMs: limits.number("authorizeMs", { min: 1, max: 600_000 }) ?? 30_000,
   };
 }
 

@@ -8,6 +8,8 @@
  * - `out-of-memory`: memory for a result could not be had.
  * - `model-load`: a model or its manifest cannot be fetched or used.
  * - `model-integrity`: a model's bytes are not the ones its manifest names.
+ * - `not-authorized`: the tier does not include it (`status` 403), the `authorize` hook refused (429) or gave no answer (503).
+ * - `gpu-unavailable`: `device: "gpu"` was asked for, and no graphics processor passes; the message says why.
  * - `unsupported-environment`: the page or runtime lacks what is needed; the message names it.
  * - `crashed`: the wasm instance at work died; `details.panic` is its last word. The next call works.
  * - `disposed`: the engine or catalogue was closed before or during the call.
@@ -21,6 +23,8 @@ export type OtolithErrorCode =
   | "out-of-memory"
   | "model-load"
   | "model-integrity"
+  | "not-authorized"
+  | "gpu-unavailable"
   | "unsupported-environment"
   | "crashed"
   | "disposed"
@@ -36,7 +40,7 @@ export type ErrorDetails = Readonly<Record<string, unknown>>;
 export class OtolithError extends Error {
   /** Stable word for what went wrong. */
   readonly code: OtolithErrorCode;
-  /** HTTP status, where a download was answered with one that is not success. */
+  /** HTTP status: of a download that was not answered with success, or the one that says why a job was not authorized. */
   readonly status?: number;
   /** Data of the error. */
   readonly details: ErrorDetails;

@@ -34,6 +34,12 @@ export interface ModelEntry {
   readonly stems: readonly string[];
 }
 
+/** What a separation says about its model. @internal */
+export interface SeparatorChoice {
+  readonly stems?: number;
+  readonly model?: string;
+}
+
 /** A model chosen for a job, not yet fetched. @internal */
 export interface ChosenModel {
   readonly entry: ModelEntry;
@@ -75,24 +81,40 @@ export class Models {
     } else if (option !== undefined) this.#readEntries(option);
   }
 
-  /** The model for `stems` and `model` of a separation's options. */
-  async choose(options: { stems?: number; model?: string }, home: WorkerLink): Promise<ChosenModel> {
-    const manifest = await this.#read(home);
-    const known = [...manifest.models.map(({ name }) => name), ...this.#custom.keys()];
+  /**
+   * Name of the model for `stems` and `model` of a separation's options, and the stems that its manifest says it gives. Nothing is fetched
+   * or checked yet.
+   * @throws {OtolithError} `model-load` if there is none
+   */
+  find(options: SeparatorChoice): { readonly name: string; readonly stems: number } {
+    const shipped = (JSON.parse(manifestJson) as ManifestDocument).models.filter(({ kind }) => kind === "separator");
+    const known = [...shipped.map(({ name }) => name), ...this.#custom.keys()];
     const wanted = options.model === undefined ? (BY_STEMS[options.stems ?? 2] ?? []) : [options.model];
     const name = wanted.find((one) => known.includes(one));
     if (name === undefined) {
       const asked =
-        options.model === undefined ? `no model for ${options.stems ?? 2} stems is shipped` : `there is no model ${show(options.model)}`;
+        options.model === undefined
+          ? `no model for ${options.stems ?? 2} stems is shipped`
+          : `there is no separator ${show(options.model)}`;
       const advice = known.length === 0 ? "add one by createEngine({ models })" : `known are ${known.join(", ")}`;
       throw new OtolithError("model-load", `${asked}; ${advice}`, { details: { known } });
     }
+    const listed = this.#custom.get(name)?.manifest.stems ?? shipped.find((one) => one.name === name)?.stems;
+    // What is no list is refused with the rest of the manifest's faults, in `choose`.
+    const stems = Array.isArray(listed) ? listed.length : (options.stems ?? 0);
+    if (options.stems !== undefined && stems !== options.stems)
+      throw new TypeError(`options.stems is ${options.stems}, but model ${name} gives ${stems}: leave one of the two out`);
+    return { name, stems };
+  }
+
+  /** The model for `stems` and `model` of a separation's options. */
+  async choose(options: SeparatorChoice, home: WorkerLink): Promise<ChosenModel> {
+    const manifest = await this.#read(home);
+    const { name } = this.find(options);
     const custom = this.#custom.get(name);
     const chosen = custom ? await this.#adopt(name, custom, home) : this.#shipped(name, manifest);
-    const { stems, kind } = chosen.entry;
+    const { kind } = chosen.entry;
     if (kind !== "separator") throw new OtolithError("model-load", `model ${name} is of kind ${kind}, a separation needs a separator`);
-    if (options.stems !== undefined && stems.length !== options.stems)
-      throw new TypeError(`options.stems is ${options.stems}, but model ${name} gives ${stems.length}: leave one of the two out`);
     return chosen;
   }
 

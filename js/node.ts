@@ -1,5 +1,6 @@
 export type { DecodedAudio, SoundOptions } from "./analysis.js";
 export type { AudioBufferLike, AudioInput, AudioSamples, InputOptions } from "./audio-input.js";
+export type { AuthorizationAnswer, AuthorizationRequest, Authorize, UsageEntry } from "./authorization.js";
 export type { BeatOptions, BeatTrack, ClickTrackOptions, Tempo } from "./beats.js";
 export type { Catalog, CatalogOptions, CatalogStats, EnrolOptions, Match, MatchOptions } from "./catalog.js";
 export type { BatchItem, Engine, EngineLimits, EngineOptions, EngineUrls, InspectOptions, Logger } from "./engine.js";
@@ -10,6 +11,9 @@ export type { Job, JobOptions, JobPhase, JobProgress, JobState } from "./job.js"
 export type { CustomModel, ModelsOption } from "./models.js";
 export { createEngine } from "./node-engine.js";
 export type { ScriptUrl, TrustedScriptUrl } from "./platform.js";
-export type { Segment, SeparationJob, SeparationMetadata, SeparationOptions, SeparationResult, StemAudio } from "./separator.js";
+export { type ExecutionMode, JobPriority, type PolicyOption, type Tier } from "./policy.js";
+export type { JobQueue, QueueEntry } from "./queue.js";
+export type { Segment, SeparationJob, SeparationMetadata, SeparationResult, StemAudio } from "./separation-job.js";
+export type { Device, GpuOptions, SeparationOptions } from "./separation-options.js";
 export type { WasmSource } from "./wasm-files.js";
 export type { WavFormat } from "./worker/protocol.js";

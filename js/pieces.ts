@@ -1,6 +1,7 @@
 /**
- * What a job makes piece by piece, on its way to one reader. The maker waits while more than `ahead` pieces are unread. It does not once
- * the whole is awaited and either nobody reads or the whole keeps every piece anyway. @internal
+ * What a job makes piece by piece, on its way to one reader. The maker waits while more than `ahead` pieces are unread. It does not where
+ * the whole keeps every piece anyway and is awaited, or nobody reads: a job that is awaited after the one behind it in the queue must not
+ * hold that one up for ever. Nor where the whole is awaited and nobody reads. @internal
  */
 export class Pieces<T> {
   readonly #ahead: number;
@@ -27,7 +28,7 @@ export class Pieces<T> {
 
   /** Resolves when another piece may be made. Rejects with the reason of `signal`. */
   async room(signal: AbortSignal): Promise<void> {
-    while (this.#unread.length > this.#ahead && !(this.#awaited && (this.#kept || !this.#reading))) {
+    while (this.#unread.length > this.#ahead && !this.#isFree()) {
       await new Promise<void>((resolve, reject) => {
         const abort = () => reject(signal.reason);
         signal.addEventListener("abort", abort, { once: true });
@@ -77,6 +78,10 @@ export class Pieces<T> {
     } finally {
       if (!complete) onLeave();
     }
+  }
+
+  #isFree(): boolean {
+    return this.#reading ? this.#awaited && this.#kept : this.#awaited || this.#kept;
   }
 
   #release(): void {

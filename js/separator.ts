@@ -1,216 +1,103 @@
 import { abortable } from "./abortable.js";
-import { callOptions, openSound, SOUND_OPTIONS, type SoundOptions, type Workshop } from "./analysis.js";
-import { type AudioInput, type HeldInput, holdInput } from "./audio-input.js";
+import { callOptions, openSound, type Workshop } from "./analysis.js";
+import { type AudioInput, bytesOf, type HeldInput, holdInput, nameOf } from "./audio-input.js";
+import type { Authorization } from "./authorization.js";
 import { OtolithError } from "./errors.js";
 import { inferChunks } from "./inference.js";
-import { Job, type JobContext, type JobOptions, readJobOptions } from "./job.js";
-import type { JobQueue } from "./job-queue.js";
+import { type JobContext, type JobOptions, readJobOptions } from "./job.js";
 import type { ChosenModel, Models } from "./models.js";
-import { OptionReader } from "./options.js";
 import { Pieces } from "./pieces.js";
+import type { ExecutionConstraints, Policy, Tier } from "./policy.js";
+import type { JobQueue } from "./queue.js";
+import { type Segment, SeparationJob, type SeparationMetadata, type SeparationResult, type StemAudio } from "./separation-job.js";
+import { type CheckedOptions, readSeparationOptions, type SeparationOptions, separationReader } from "./separation-options.js";
 import type { WasmFiles } from "./wasm-files.js";
 import type { WorkerLink } from "./worker/link.js";
 import type { WorkerPool } from "./worker/pool.js";
-import type { SegmentData, SeparationPlan, SeparationSettings } from "./worker/protocol.js";
-
-/** Options of `engine.separate`. */
-export interface SeparationOptions extends SoundOptions {
-  /** How many stems: 2 (vocals, instrumental; default) or 5 (vocals, drums, bass, instruments, fx). */
-  readonly stems?: 2 | 5;
-  /** Name of the model, shipped or your own. Default: the package's best for `stems`. */
-  readonly model?: string;
-  /** Length of a chunk, 6..30 seconds. Default 18. */
-  readonly chunk?: number;
-  /** Overlap of two chunks, 0.5..4 seconds, at most half of `chunk`. Default 1.75. */
-  readonly overlap?: number;
-  /** Whether vocals lose what lies below 30 Hz and bass is mono below 120 Hz. Default true. */
-  readonly conditioning?: boolean;
-  /** Rate of the stems: the input's own (default), or 44100 Hz. */
-  readonly sampleRate?: "input" | 44100;
-  /** Whether the result holds the whole stems. False keeps memory flat for who reads the segments. Default true. */
-  readonly collect?: boolean;
-  /** Whether the result has `metadata`. Default false. */
-  readonly debug?: boolean;
-}
-
-/** Planar samples of a stem: one channel for a mono input, else two. */
-export interface StemAudio {
-  /** One array per channel, all of one length. */
-  readonly channels: Float32Array<ArrayBuffer>[];
-  /** Hertz. */
-  readonly sampleRate: number;
-}
-
-/** A finished stretch of all stems. Segments come in order and tile the file. */
-export interface Segment {
-  /** Number of the segment, from 0. */
-  readonly index: number;
-  /** Where it starts, in seconds. */
-  readonly start: number;
-  /** Samples per channel. */
-  readonly frames: number;
-  /** Hertz. */
-  readonly sampleRate: number;
-  /** The stems by name. The arrays are yours. */
-  readonly stems: Readonly<Record<string, StemAudio>>;
-}
-
-/** What a separation gives. */
-export interface SeparationResult {
-  /** The whole stems by name. They sum to the mix. Empty with `collect: false`. */
-  readonly stems: Readonly<Record<string, StemAudio>>;
-  /** Hertz. */
-  readonly sampleRate: number;
-  /** Samples per channel: as many as the input has, at its own rate. */
-  readonly frames: number;
-  /** Seconds of sound. */
-  readonly duration: number;
-  /** Where each segment lay. */
-  readonly segments: readonly { readonly index: number; readonly start: number; readonly frames: number }[];
-  /** Chunks that the file was cut into. */
-  readonly chunks: number;
-  /** Those of them that were silent and took no inference. */
-  readonly silentChunks: number;
-  /** Workers that ran the network at most. */
-  readonly workers: number;
-  /** Seconds from leaving the queue to the result. */
-  readonly seconds: number;
-  /** Most bytes of linear memory that workers had: the one that decodes and joins, and each that ran the network. */
-  readonly peakMemory: { readonly home: number; readonly inference: readonly number[] };
-  /** The model that was used. */
-  readonly model: { readonly name: string; readonly version: string };
-  /** What the decoder had to skip or found missing, a sentence each. */
-  readonly warnings: readonly string[];
-  /** With `debug: true`. */
-  readonly metadata?: SeparationMetadata;
-}
-
-/** How the stems were made. */
-export interface SeparationMetadata {
-  /** Architecture of a shipped model, or a custom model's name. */
-  readonly modelName: string;
-  /** Number of stems, as "2-stem". */
-  readonly modelVariant: string;
-  /** SHA-256 of the model file. */
-  readonly weightHash: string;
-  /** What ran the network, in words. */
-  readonly device: string;
-  /** What ran the network. */
-  readonly deviceType: "cpu";
-  /** Samples of a chunk. */
-  readonly chunkSize: number;
-  /** Samples that two chunks share. */
-  readonly overlapSize: number;
-  /** What might have run the network. */
-  readonly executionMode: "cpu_only";
-}
-
-/** A separation under way. Await it for the whole, or read its segments as they are made: `for await (const segment of job)`. */
-export class SeparationJob extends Job<SeparationResult> implements AsyncIterable<Segment> {
-  readonly #pieces: Pieces<Segment>;
-
-  /** @internal Made by `engine.separate`. */
-  constructor(work: (job: JobContext) => Promise<SeparationResult>, options: JobOptions, pieces: Pieces<Segment>) {
-    super(work, options);
-    this.#pieces = pieces;
-    // Not through `then`, which would count as awaiting the whole.
-    super.then(
-      () => pieces.end(),
-      (error: unknown) => pieces.end({ error }),
-    );
-  }
-
-  /** As of a promise. Awaiting a job that nobody reads lets it run at full speed. */
-  // biome-ignore lint/suspicious/noThenProperty: a job is awaitable by design.
-  override then<A = SeparationResult, B = never>(
-    onFulfilled?: ((value: SeparationResult) => A | PromiseLike<A>) | null,
-    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
-  ): Promise<A | B> {
-    this.#pieces.expectWhole();
-    return super.then(onFulfilled, onRejected);
-  }
-
-  /**
-   * The segments, once, in order. While more than `workers` + 1 of them are unread no further chunk is begun. Leaving the loop early
-   * cancels the job.
-   */
-  [Symbol.asyncIterator](): AsyncGenerator<Segment, void, undefined> {
-    return this.#pieces.read(() => this.cancel(new DOMException("the segments are no longer read", "AbortError")));
-  }
-
-  /** The segments as a stream: the same, with the same back-pressure. */
-  get readable(): ReadableStream<Segment> {
-    const segments = this[Symbol.asyncIterator]();
-    return new ReadableStream<Segment>(
-      {
-        pull: async (controller) => {
-          const { done, value } = await segments.next();
-          if (done) controller.close();
-          else controller.enqueue(value);
-        },
-        cancel: (reason) => this.cancel(reason),
-      },
-      { highWaterMark: 0 },
-    );
-  }
-}
+import type { SegmentData, SeparationPlan } from "./worker/protocol.js";
 
 /** What separations work with. @internal */
 export interface SeparationWorkshop extends Workshop {
   /** Workers that run neural.wasm. */
   readonly neural: WorkerPool;
   readonly workers: number;
-  /** The line of separations. */
-  readonly separations: JobQueue;
+  /** Tier of the engine. */
+  readonly tier: Tier;
+  readonly policy: Policy;
+  readonly authorization: Authorization;
+  /** The separations that wait and run. */
+  readonly queue: JobQueue;
   readonly models: Models;
   readonly wasm: WasmFiles;
   /** Most bytes of a whole result. */
   readonly resultBytes: number;
 }
 
-interface CheckedOptions {
-  readonly choice: { stems?: number; model?: string };
-  readonly settings: SeparationSettings;
-  readonly collect: boolean;
-  readonly debug: boolean;
-}
+/** A sound that was taken over, or why it could not be. */
+type Intake = { readonly held: HeldInput } | { readonly failure: unknown };
 
 /** @internal */
 export function separate(workshop: SeparationWorkshop, input: AudioInput, options: SeparationOptions | undefined): SeparationJob {
-  const reader = new OptionReader(options, "options", [
-    ...SOUND_OPTIONS,
-    ...["stems", "model", "chunk", "overlap", "conditioning", "sampleRate", "collect", "debug"],
-  ]);
-  const checked = readOptions(reader);
+  const reader = separationReader(options);
+  const checked = readSeparationOptions(reader, workshop.tier);
   const jobOptions = readJobOptions(reader);
-  const held = holdInput(input, reader);
-  const pieces = new Pieces<Segment>(workshop.workers + 1, checked.collect);
-  const work = (job: JobContext) => workshop.separations.run(() => new Separation(workshop, checked, pieces, job).run(held), job.signal);
-  return new SeparationJob(work, jobOptions, pieces);
+  return submit(workshop, checked, jobOptions, { held: holdInput(input, reader) });
 }
 
-function readOptions(reader: OptionReader): CheckedOptions {
-  const stems = reader.oneOf("stems", [2, 5] as const);
-  const model = reader.string("model");
-  const chunk = reader.number("chunk", { min: 6, max: 30, unit: "seconds" });
-  const overlap = reader.number("overlap", { min: 0.5, max: 4, unit: "seconds" });
-  if ((overlap ?? 1.75) > (chunk ?? 18) / 2)
-    throw new TypeError(
-      `${reader.path("overlap")} must be at most half of ${reader.path("chunk")}, got ${overlap ?? 1.75} and ${chunk ?? 18} seconds`,
-    );
-  const conditioning = reader.boolean("conditioning");
-  const sampleRate = reader.oneOf("sampleRate", ["input", 44100] as const);
-  return {
-    choice: { ...(stems !== undefined && { stems }), ...(model !== undefined && { model }) },
-    settings: {
-      ...(chunk !== undefined && { chunk }),
-      ...(overlap !== undefined && { overlap }),
-      ...(conditioning !== undefined && { conditioning }),
-      ...(sampleRate !== undefined && { sampleRate }),
-    },
-    collect: reader.boolean("collect") ?? true,
-    debug: reader.boolean("debug") ?? false,
+/** A job for each input; one whose input is wrong fails by itself. @internal */
+export function separateEach(
+  workshop: SeparationWorkshop,
+  inputs: Iterable<AudioInput>,
+  options: SeparationOptions | undefined,
+): SeparationJob[] {
+  const reader = separationReader(options);
+  const checked = readSeparationOptions(reader, workshop.tier);
+  const jobOptions = readJobOptions(reader);
+  const take = (input: AudioInput): Intake => {
+    try {
+      return { held: holdInput(input, reader) };
+    } catch (failure) {
+      return { failure };
+    }
   };
+  return Array.from(inputs, (input) => submit(workshop, checked, jobOptions, take(input)));
+}
+
+/** Makes the job: policy, then the `authorize` hook, then the queue, and only then the work. */
+function submit(workshop: SeparationWorkshop, options: CheckedOptions, jobOptions: JobOptions, intake: Intake): SeparationJob {
+  const { policy, authorization, queue, models } = workshop;
+  const { constraints, capability, amount, device } = options;
+  const { tier } = constraints;
+  const id = newId();
+  const pieces = new Pieces<Segment>(workshop.workers + 1, options.collect);
+  const work = async (job: JobContext) => {
+    if ("failure" in intake) throw intake.failure;
+    const { held } = intake;
+    const choice = options.choice.model === undefined ? { stems: policy.defaultStems(constraints), ...options.choice } : options.choice;
+    if (choice.stems !== undefined) policy.check(constraints, { stems: choice.stems, device });
+    const { stems } = models.find(choice);
+    policy.check(constraints, { stems, device });
+    const input = Object.freeze({ name: nameOf(held), bytes: held.kind === "url" ? null : bytesOf(held) });
+    await authorization.ask({ jobId: id, tier, capability, amount, stems, input }, job.signal);
+    return queue.run(id, () => new Separation(workshop, { ...options, choice }, pieces, job).run(held), job.signal);
+  };
+  const job = new SeparationJob(id, work, jobOptions, pieces);
+  const bytes = "held" in intake ? heldBytes(intake.held) : 0;
+  const cancel = (reason: unknown) => job.cancel(reason);
+  queue.enter({ id, tier, priority: policy.priority(constraints), capability, submittedAt: Date.now(), bytes, cancel });
+  job.settled.then(() => queue.leave(id));
+  return job;
+}
+
+/** Bytes of memory that a waiting sound takes. */
+function heldBytes(held: HeldInput): number {
+  if (held.kind === "url" || (held.kind === "file" && !(held.bytes instanceof ArrayBuffer))) return 0;
+  return bytesOf(held);
+}
+
+/** Random, since what a hook enters in its books must not come twice; `randomUUID` is missing on plain http. */
+function newId(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** One separation: a home worker decodes, cuts and joins; inference workers run the network. */
@@ -282,9 +169,10 @@ class Separation {
       workers: Math.min(workers, plan.chunkCount),
       seconds: (performance.now() - startedAt) / 1000,
       peakMemory: { home: home.memoryBytes, inference: memory },
+      device: { requested: this.#options.device, used: "cpu", chunks: { webgpu: 0, cpu: plan.chunkCount - silentChunks }, reason: null },
       model: { name: model.entry.name, version: model.entry.model_version },
       warnings: plan.warnings,
-      ...(this.#options.debug && { metadata: metadataOf(model, plan) }),
+      ...(this.#options.debug && { metadata: metadataOf(model, this.#options.constraints, plan) }),
     };
   }
 
@@ -317,7 +205,11 @@ class Separation {
   }
 }
 
-function metadataOf({ entry, custom }: ChosenModel, { stemNames, chunkSize, overlapSize }: SeparationPlan): SeparationMetadata {
+function metadataOf(
+  { entry, custom }: ChosenModel,
+  { mode }: ExecutionConstraints,
+  { stemNames, chunkSize, overlapSize }: SeparationPlan,
+): SeparationMetadata {
   return {
     modelName: custom ? entry.name : "TF-Locoformer",
     modelVariant: `${stemNames.length}-stem`,
@@ -326,6 +218,6 @@ function metadataOf({ entry, custom }: ChosenModel, { stemNames, chunkSize, over
     deviceType: "cpu",
     chunkSize,
     overlapSize,
-    executionMode: "cpu_only",
+    executionMode: mode,
   };
 }

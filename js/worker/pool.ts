@@ -1,4 +1,4 @@
-import { JobQueue } from "../job-queue.js";
+import { Line } from "../line.js";
 import type { WorkerLink } from "./link.js";
 
 /** A worker whose memory has grown past this is not kept: linear memory never shrinks, and the next job may need little. 256 MiB. */
@@ -6,7 +6,7 @@ const KEPT_MEMORY_BYTES = 256 * 1024 * 1024;
 
 /** Workers of one kind, each lent to one task at a time. Dead ones are replaced when next needed. */
 export class WorkerPool {
-  readonly #line: JobQueue;
+  readonly #line: Line;
   readonly #start: () => Promise<WorkerLink>;
   readonly #idle: WorkerLink[] = [];
   readonly #lent = new Set<WorkerLink>();
@@ -14,7 +14,7 @@ export class WorkerPool {
 
   /** `size` workers at most, each made by `start` when first needed. */
   constructor(size: number, start: () => Promise<WorkerLink>) {
-    this.#line = new JobQueue(size);
+    this.#line = new Line(size);
     this.#start = start;
   }
 

@@ -43,8 +43,9 @@ describe("arguments of the wrong kind are TypeErrors, thrown at once", () => {
     ["separate", { stems: 3 }, "options.stems must be 2 or 5, got 3"],
     ["separate", { overlap: -1 }, "options.overlap must be in 0.5..4 seconds, got -1"],
     ["separate", { chunk: 6, overlap: 3.5 }, "options.overlap must be at most half of options.chunk, got 3.5 and 6"],
-    ["separate", { tier: "pro" }, "options.tier is not an option here"],
-    ["separate", { device: "gpu" }, "options.device is not an option here"],
+    ["separate", { tier: "pro" }, 'options.tier must be "free" or "none" on this engine, got "pro"'],
+    ["separate", { device: "tpu" }, 'options.device must be "auto" or "cpu" or "gpu", got "tpu"'],
+    ["separate", { key: "secret" }, "options.key is not an option here"],
     ["separate", { signal: "stop" }, "options.signal must be an AbortSignal"],
     ["decode", { transfer: 1 }, "options.transfer must be true or false"],
   ] as const)("%s(input, %o)", (method, options, message) => {
@@ -53,7 +54,8 @@ describe("arguments of the wrong kind are TypeErrors, thrown at once", () => {
 
   it.each([
     [{ workers: 0 }, "options.workers must be a whole number in 1..64, got 0"],
-    [{ tier: "vip" }, "options.tier is not an option here"],
+    [{ tier: "gold" }, 'options.tier must be "free" or "none" or "pro" or "vip", got "gold"'],
+    [{ key: "secret" }, "options.key is not an option here"],
     [{ limits: { seconds: 3 } }, "options.limits.seconds is not an option here"],
     [{ limits: { durationSeconds: -1 } }, "options.limits.durationSeconds must be in 0.."],
     [{ urls: { core: 3 } }, "options.urls.core must be a string, URL, Response, ArrayBuffer or WebAssembly.Module, got 3"],

@@ -35,12 +35,19 @@ describe("pieces", () => {
   });
 
   it("nobody reading holds the maker back until the whole is awaited", async () => {
-    const pieces = new Pieces<number>(0, true);
+    const pieces = new Pieces<number>(0, false);
     pieces.push(1);
     const room = pieces.room(never);
     expect(await isSettled(room)).toBe(false);
     pieces.expectWhole();
     await expect(room).resolves.toBeUndefined();
+  });
+
+  it("nobody reading does not hold the maker back where the whole keeps every piece", async () => {
+    const pieces = new Pieces<number>(0, true);
+    for (const piece of [1, 2, 3]) pieces.push(piece);
+    await expect(pieces.room(never)).resolves.toBeUndefined();
+    expect((await pieces.read(() => {}).next()).value).toBe(1);
   });
 
   it("awaiting does not undo a reader's pace when only the reader has the pieces", async () => {
@@ -55,7 +62,7 @@ describe("pieces", () => {
   });
 
   it("waiting for room ends with the signal", async () => {
-    const pieces = new Pieces<number>(0, true);
+    const pieces = new Pieces<number>(0, false);
     pieces.push(1);
     const controller = new AbortController();
     const room = pieces.room(controller.signal);

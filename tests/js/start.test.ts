@@ -98,7 +98,7 @@ describe("importing the browser entry", () => {
         error ? reject(new Error(stderr)) : resolve(stdout.trim()),
       );
     });
-    expect(output).toBe("OtolithError,createEngine 0");
+    expect(output).toBe("JobPriority,OtolithError,createEngine 0");
   });
 
   it("createEngine names what a runtime without workers lacks", async () => {
