@@ -3,6 +3,7 @@ import { JOB_OPTIONS, Job, type JobContext, type JobOptions, readJobOptions } fr
 import type { Line } from "./line.js";
 import { OptionReader } from "./options.js";
 import type { Platform } from "./platform.js";
+import { decodeByBrowser } from "./web-audio-decoder.js";
 import type { WorkerLink } from "./worker/link.js";
 import type { WorkerPool } from "./worker/pool.js";
 import type { Calls, SoundInput, SoundLimits } from "./worker/protocol.js";
@@ -60,15 +61,18 @@ export function soundJob<M extends SoundMethod, T>(
   );
 }
 
-/** The sound of a held input with its limits, fetched if need be. @internal */
+/** The sound of a held input with its limits, fetched and decoded by the browser if need be. @internal */
 export async function openSound(workshop: Workshop, held: ReturnType<typeof holdInput>, job: JobContext): Promise<SoundInput> {
-  const source = await openInput(held, {
-    platform: workshop.platform,
+  const { platform, limits } = workshop;
+  const given = await openInput(held, {
+    platform,
     limit: workshop.inputBytes,
     signal: job.signal,
     report: (done, total) => job.report("download", done, total),
   });
-  return { source, limits: workshop.limits };
+  const source = await decodeByBrowser(given, limits, platform.decode);
+  job.signal.throwIfAborted();
+  return { source, limits };
 }
 
 /** Options of a call that carries a sound and reports to a job. @internal */

@@ -7,7 +7,8 @@ import type { Samples, SoundSource } from "./worker/protocol.js";
 /**
  * A sound: an encoded file (`File`, `Blob`, `ArrayBuffer`, `Uint8Array`, or the `URL` of one), or samples (an `AudioBuffer`, or planar
  * `channels` of one length, 1 to 8, -1..1 nominal, at `sampleRate` hertz, 8 000 to 192 000). Encoded files may be WAV, FLAC, MP3, AAC in
- * MP4, Vorbis, ALAC or AIFF; what counts is the content, not the name.
+ * MP4, Vorbis, ALAC or AIFF, and on a page also Opus in Ogg and WebM, by the browser's own decoder; what counts is the content, not the
+ * name.
  *
  * Samples and buffers are copied when the job is made, unless `transfer: true` gives them away. In Node a `file:` URL is read from
  * disk: `pathToFileURL(path)` makes one. A bare string is refused, since it could be a path, an address or a name.

@@ -2,6 +2,7 @@ import { type Engine, type EngineOptions, startEngine } from "./engine.js";
 import { detectEnvironment } from "./environment.js";
 import { CacheStorageModelCache, FallbackModelCache, IndexedDbModelCache, MemoryModelCache } from "./model-cache.js";
 import type { Platform, ScriptUrl, WorkerPort } from "./platform.js";
+import { findWebAudioDecode } from "./web-audio-decoder.js";
 
 /**
  * Starts an engine in this page. It fetches nothing but the package's own files, and models only when a separation needs one.
@@ -18,6 +19,7 @@ function browserPlatform(): Platform {
     environment: detectEnvironment(globalThis),
     startWorker,
     fetch: (url, signal) => fetch(url, { credentials: "omit", signal }),
+    decode: findWebAudioDecode(globalThis),
     coreUrl: () => new URL("./core.wasm", import.meta.url),
     neuralUrl: () => new URL("./neural.wasm", import.meta.url),
     baseUrl: globalThis.document?.baseURI ?? globalThis.location?.href,

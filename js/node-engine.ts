@@ -24,6 +24,7 @@ function nodePlatform(): Platform {
     environment: detectEnvironment(scope as GlobalScope),
     startWorker,
     fetch: (url, signal) => (url.protocol === "file:" ? readAsResponse(url, signal) : fetch(url, { credentials: "omit", signal })),
+    decode: undefined,
     coreUrl: () => new URL("./core.wasm", import.meta.url),
     neuralUrl: () => new URL("./neural.wasm", import.meta.url),
     baseUrl: undefined,

@@ -1,5 +1,6 @@
 import type { Environment } from "./environment.js";
 import type { ModelCache } from "./model-cache.js";
+import type { WebAudioDecode } from "./web-audio-decoder.js";
 
 /** What the two entries of the package differ in: how workers start, where the package's files lie, where models are kept. @internal */
 export interface Platform {
@@ -9,6 +10,8 @@ export interface Platform {
   startWorker(url: ScriptUrl | undefined): WorkerPort;
   /** `fetch`, but for addresses that only this platform can read. */
   fetch(url: URL, signal: AbortSignal): Promise<Response>;
+  /** The decoder of the browser, for what the crate does not read; undefined where there is none. */
+  readonly decode: WebAudioDecode | undefined;
   /** Where core.wasm lies. */
   coreUrl(): URL;
   /** Where neural.wasm lies. */

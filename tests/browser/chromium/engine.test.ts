@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { createEngine } from "otolith";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -223,6 +224,24 @@ describe("models between visits", () => {
     expect(frames).toBe(2 * 22_050);
     expect(warnings).toEqual([expect.stringMatching(/the Cache API.*using IndexedDB/), expect.stringMatching(/IndexedDB.*using memory/)]);
     expect(downloads()).toBe(1);
+  });
+});
+
+describe("what only the browser decodes", () => {
+  it("Opus in Ogg gives the length and loudness that ffmpeg gives", async () => {
+    const { sampleRate, frames, rms } = await inPage<{ sampleRate: number; frames: number; rms: number }>(
+      page,
+      `const engine = await otolith.createEngine();
+       const { channels, sampleRate } = await engine.decode(new URL("/audio/mono-48k-opus.ogg", location.href));
+       await engine.dispose();
+       const energy = channels[0].reduce((sum, sample) => sum + sample * sample, 0);
+       return { sampleRate, frames: channels[0].length, rms: Math.sqrt(energy / channels[0].length) };`,
+    );
+    const reference = JSON.parse(readFileSync(new URL("../../data/audio/reference.json", import.meta.url), "utf8"));
+    const expected = reference.files["mono-48k-opus.ogg"];
+    expect({ sampleRate, frames }).toEqual({ sampleRate: expected.sampleRate, frames: expected.frames });
+    // Decoders of Opus may differ by rounding alone (RFC 6716, section 6): 0.1 dB is far above that.
+    expect(Math.abs(20 * Math.log10(rms / expected.rms[0]))).toBeLessThan(0.1);
   });
 });
 
