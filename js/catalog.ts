@@ -136,7 +136,7 @@ export class Catalog {
     track: <J extends Job<unknown>>(job: J) => J,
   ) {
     this.name = settings.name;
-    this.algorithm = "wang";
+    this.algorithm = settings.extraction.algorithm ?? "wang";
     this.profile = settings.extraction.profile ?? "default";
     this.#extraction = settings.extraction;
     this.#workshop = workshop;

@@ -4,8 +4,15 @@ import type { Job } from "./job.js";
 import { OptionReader } from "./options.js";
 import type { FingerprintSettings, PrintData } from "./worker/protocol.js";
 
-/** Fingerprint algorithms. `wang`: spectral-peak landmarks (Wang 2003). */
-export type FingerprintAlgorithm = "wang";
+/**
+ * Fingerprint algorithms. `wang`: pairs of spectral peaks (Wang 2003), for noise and lossy coding. `panako`: triples of peaks of a
+ * constant-Q spectrum (Six and Leman 2014), also for another tempo, pitch or speed. `haitsma`: 32 bits every 11.6 ms (Haitsma and Kalker
+ * 2002), for strong lossy coding.
+ */
+export type FingerprintAlgorithm = "wang" | "panako" | "haitsma";
+
+/** All of them. @internal */
+export const ALGORITHMS = ["wang", "panako", "haitsma"] as const satisfies readonly FingerprintAlgorithm[];
 
 /** How densely an algorithm samples a sound. */
 export type FingerprintProfile = "default" | "dense" | "large";
@@ -14,17 +21,19 @@ export type FingerprintProfile = "default" | "dense" | "large";
 export interface ExtractionOptions {
   /** Default `wang`. */
   readonly algorithm?: FingerprintAlgorithm;
-  /** `dense` finds more in noise, `large` suits millions of tracks; prints of two profiles do not match. Default `default`. */
+  /** For `wang` alone: `dense` finds more in noise, `large` suits millions of tracks; prints of two profiles do not match. Default `default`. */
   readonly profile?: FingerprintProfile;
   /** What becomes of several channels: their mean (default), a print of each, or of middle and side (stereo only). */
   readonly mix?: "mean" | "each" | "mid-side";
+  /** Level in dBFS of RMS, -100..-20, below which nothing is found, such as -60. Default `false`: everything is listened to. */
+  readonly silence?: number | false;
 }
 
 /** Options of `engine.fingerprint`. */
 export interface FingerprintOptions extends ExtractionOptions, SoundOptions {}
 
 /** Names of {@link ExtractionOptions}. @internal */
-export const EXTRACTION_OPTIONS = ["algorithm", "profile", "mix"] as const;
+export const EXTRACTION_OPTIONS = ["algorithm", "profile", "mix", "silence"] as const;
 
 /** A fingerprint of a sound: what a catalogue enrols and is asked for. */
 export class Fingerprint {
@@ -65,12 +74,16 @@ export function fingerprint(workshop: Workshop, input: AudioInput, options: Fing
 
 /** Checks the options that decide a print's content. @internal */
 export function readExtraction(reader: OptionReader): FingerprintSettings {
-  const algorithm = reader.oneOf("algorithm", ["wang"] as const);
+  const algorithm = reader.oneOf("algorithm", ALGORITHMS);
   const profile = reader.oneOf("profile", ["default", "dense", "large"] as const);
   const mix = reader.oneOf("mix", ["mean", "each", "mid-side"] as const);
+  if (profile !== undefined && profile !== "default" && (algorithm ?? "wang") !== "wang")
+    throw reader.wrong("profile", `"default" or left out with algorithm ${algorithm}`);
+  const silence = reader.any("silence") === false ? undefined : reader.number("silence", { min: -100, max: -20 });
   return {
     ...(algorithm !== undefined && { algorithm }),
     ...(profile !== undefined && { profile }),
     ...(mix !== undefined && { mix }),
+    ...(silence !== undefined && { silence }),
   };
 }

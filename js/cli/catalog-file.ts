@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import type { Catalog } from "../node.js";
+import type { Catalog, FingerprintAlgorithm } from "../node.js";
 import type { Call } from "./command.js";
 import { inputBytes } from "./input-file.js";
 
@@ -11,7 +11,7 @@ export const catalogExists = (path: string): Promise<boolean> =>
   );
 
 /** Opens an empty catalogue, filled from the file at `path` unless that is undefined. */
-export async function openCatalogFile(call: Call, path: string | undefined, algorithm?: "wang"): Promise<Catalog> {
+export async function openCatalogFile(call: Call, path: string | undefined, algorithm?: FingerprintAlgorithm): Promise<Catalog> {
   const bytes = path === undefined ? undefined : await inputBytes(path);
   const engine = await call.engine();
   const catalog = await engine.openCatalog(algorithm && { algorithm });

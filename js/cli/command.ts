@@ -70,3 +70,12 @@ export function whole(call: Call, name: string, min: number, max: number): numbe
     throw new UsageError(`--${name} must be a whole number in ${min}..${max}, got ${JSON.stringify(value)}`);
   return number;
 }
+
+/** The value of an option that takes a number in `min..max`. */
+export function decimal(call: Call, name: string, min: number, max: number): number | undefined {
+  const value = text(call, name);
+  if (value === undefined) return undefined;
+  const number = /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : Number.NaN;
+  if (!(number >= min && number <= max)) throw new UsageError(`--${name} must be a number in ${min}..${max}, got ${JSON.stringify(value)}`);
+  return number;
+}

@@ -1,7 +1,7 @@
+import { ALGORITHMS } from "../fingerprint.js";
 import { catalogExists, openCatalogFile } from "./catalog-file.js";
 import type { Command } from "./command.js";
 import { oneOf, text, UsageError } from "./command.js";
-import { ALGORITHMS } from "./fingerprint.js";
 import { eachInput, inputUrl, secondsSince, titleOf } from "./input-file.js";
 import { writeWhole } from "./partial-file.js";
 

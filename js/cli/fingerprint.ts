@@ -1,22 +1,22 @@
+import { ALGORITHMS } from "../fingerprint.js";
 import type { Command } from "./command.js";
-import { oneOf, text, UsageError } from "./command.js";
+import { decimal, oneOf, text, UsageError } from "./command.js";
 import { eachInput, inputUrl, secondsSince } from "./input-file.js";
 import { writeWhole } from "./partial-file.js";
 
-/** The fingerprint methods there are. */
-export const ALGORITHMS = ["wang"] as const;
-
-/** `otolith fingerprint`: the landmarks of one file, kept in a file. */
+/** `otolith fingerprint`: the fingerprint of one file, kept in a file. */
 export const fingerprint: Command = {
   name: "fingerprint",
   summary: "take the fingerprint of a file",
-  usage: ["fingerprint FILE --out F [--algorithm wang]"],
+  usage: ["fingerprint FILE --out F [--algorithm NAME] [--silence DB]"],
   options: {
     out: { type: "string", value: "F", help: "file to write the fingerprint to" },
-    algorithm: { type: "string", value: "NAME", help: "wang (default): pairs of spectral peaks" },
+    algorithm: { type: "string", value: "NAME", help: "wang (default), panako: also at another tempo, pitch or speed, or haitsma" },
+    silence: { type: "string", value: "DB", help: "level in dBFS below which nothing is found, such as -60" },
   },
   run: async (call) => {
     const algorithm = oneOf(call, "algorithm", ALGORITHMS) ?? "wang";
+    const silence = decimal(call, "silence", -100, -20);
     const out = text(call, "out");
     if (out === undefined) throw new UsageError("fingerprint needs --out F: where to write the fingerprint");
     if (call.positionals.length > 1) throw new UsageError(`fingerprint takes one file, got ${call.positionals.length}: --out names one`);
@@ -24,7 +24,12 @@ export const fingerprint: Command = {
       const began = performance.now();
       const input = await inputUrl(file);
       const engine = await call.engine();
-      const print = await engine.fingerprint(input, { algorithm, signal: call.signal, onProgress: call.terminal.progress(file) });
+      const print = await engine.fingerprint(input, {
+        algorithm,
+        ...(silence !== undefined && { silence }),
+        signal: call.signal,
+        onProgress: call.terminal.progress(file),
+      });
       await writeWhole(out, print.bytes(), call.signal);
       for (const warning of print.warnings) call.terminal.note(`${file}: ${warning}`);
       const { hashCount, duration } = print;

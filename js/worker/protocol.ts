@@ -1,7 +1,7 @@
 import type { BeatOptions, BeatTrack } from "../beats.js";
 import type { CatalogStats, Match } from "../catalog.js";
 import type { OtolithErrorCode } from "../errors.js";
-import type { FingerprintProfile } from "../fingerprint.js";
+import type { FingerprintAlgorithm, FingerprintProfile } from "../fingerprint.js";
 import type { JobPhase } from "../job.js";
 
 /** What crosses between the page and a worker: requests with an id one way, progress and one answer with that id the other way. */
@@ -41,9 +41,10 @@ export interface ClickSettings {
 
 /** Options of a fingerprint that Rust reads. */
 export interface FingerprintSettings {
-  algorithm?: string;
+  algorithm?: FingerprintAlgorithm;
   profile?: FingerprintProfile;
   mix?: string;
+  silence?: number;
 }
 
 /** What a fingerprint is once it has left wasm. */

@@ -1,6 +1,8 @@
 //! Signal building blocks that more than one room needs. Nothing here knows what it is used for.
 
+pub mod activity;
 pub mod biquad;
+pub mod constant_q;
 pub mod kernel;
 pub mod mel;
 pub mod running;

@@ -1,6 +1,6 @@
 //! How likely a match is right: the number of false alarms that chance would give, turned into a probability by a measured table.
 
-use super::print::Profile;
+use super::print::{Algorithm, Profile, Scheme};
 
 /// Evidence (see [`evidence`]) at the knots of the tables.
 const KNOTS: [f64; 17] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0, 14.0, 16.0, 20.0, 25.0, 30.0];
@@ -8,21 +8,29 @@ const KNOTS: [f64; 17] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0
 /// Share of right answers at [`KNOTS`] on generated music, with excerpts and strangers in equal shares: 2 880 excerpts (1 to 5 s, clean
 /// to -5 dB of noise) and 1 200 strangers (1 to 10 s) asked of 120 tracks of a minute. On as many others, of other seeds, it is 0.007 to
 /// 0.011 off on average. Fitted by `tools/fingerprint_calibrate.py`, a table per profile: the denser the pairs, the less does each say.
-fn confidences(profile: Profile) -> &'static [f64; 17] {
-    match profile {
-        Profile::Default => {
+fn confidences(scheme: Scheme) -> &'static [f64; 17] {
+    match (scheme.algorithm(), scheme.profile()) {
+        (Algorithm::Panako | Algorithm::Haitsma, _) => {
             &[0.013, 0.018, 0.028, 0.069, 0.100, 0.326, 0.396, 0.639, 0.682, 0.702, 0.953, 0.978, 0.995, 1.0, 1.0, 1.0, 1.0]
         }
-        Profile::Dense => {
+        (Algorithm::Wang, Profile::Default) => {
+            &[0.013, 0.018, 0.028, 0.069, 0.100, 0.326, 0.396, 0.639, 0.682, 0.702, 0.953, 0.978, 0.995, 1.0, 1.0, 1.0, 1.0]
+        }
+        (Algorithm::Wang, Profile::Dense) => {
             &[0.028, 0.031, 0.031, 0.059, 0.059, 0.061, 0.061, 0.071, 0.114, 0.191, 0.338, 0.577, 0.808, 0.930, 1.0, 1.0, 1.0]
         }
-        Profile::Large => &[0.022, 0.079, 0.201, 0.364, 0.433, 0.706, 0.739, 0.893, 0.893, 0.965, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0],
+        (Algorithm::Wang, Profile::Large) => {
+            &[0.022, 0.079, 0.201, 0.364, 0.433, 0.706, 0.739, 0.893, 0.893, 0.965, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+        }
     }
 }
 
 /// Least confidence of a hit unless the caller says otherwise. Of 1 200 strangers that no table was fitted on, 3 pass with the profile
 /// `default`, 1 with `dense`, none with `large`.
-pub const DEFAULT_MINIMUM: f64 = 0.953;
+#[must_use]
+pub fn default_minimum(_scheme: Scheme) -> f64 {
+    0.953
+}
 
 /// Evidence for a match of `votes` distinct anchors: -log10 of the number of places, among `cells`, at which chance alone would give as
 /// many where it gives `rate` on average.
@@ -33,10 +41,23 @@ pub fn evidence(votes: u32, rate: f64, cells: f64) -> f64 {
     -(libm::log10(cells.max(1.0)) + log10_poisson_tail(rate.max(1e-9), votes))
 }
 
-/// Confidence of a match with this much evidence between prints of a profile, 0..1.
+/// Evidence for a match that lies `deviations` standard deviations from what chance gives, at one of `cells` places: as [`evidence`] with
+/// a normal distribution.
 #[must_use]
-pub fn of(evidence: f64, profile: Profile) -> f64 {
-    let values = confidences(profile);
+pub fn normal_evidence(deviations: f64, cells: f64) -> f64 {
+    let log10_tail = if deviations < 8.0 {
+        libm::log10(0.5 * libm::erfc(deviations / std::f64::consts::SQRT_2))
+    } else {
+        // The first term of the asymptotic series, off by less than 1/64.
+        -(0.5 * deviations * deviations + libm::log(deviations * libm::sqrt(std::f64::consts::TAU))) / std::f64::consts::LN_10
+    };
+    -(libm::log10(cells.max(1.0)) + log10_tail)
+}
+
+/// Confidence of a match with this much evidence between prints of a scheme, 0..1.
+#[must_use]
+pub fn of(evidence: f64, scheme: Scheme) -> f64 {
+    let values = confidences(scheme);
     let above = KNOTS.partition_point(|&knot| knot <= evidence);
     let Some(below) = above.checked_sub(1) else { return values[0] };
     let (low, from) = (KNOTS[below], values[below]);
@@ -101,12 +122,12 @@ mod tests {
         for profile in Profile::ALL {
             let mut last = 0.0;
             for step in -1_000..5_000 {
-                let confidence = of(f64::from(step) / 100.0, profile);
+                let confidence = of(f64::from(step) / 100.0, profile.into());
                 assert!((0.0..=1.0).contains(&confidence) && confidence >= last);
                 last = confidence;
             }
-            assert_eq!((of(KNOTS[16], profile), of(f64::INFINITY, profile)), (1.0, 1.0));
+            assert_eq!((of(KNOTS[16], profile.into()), of(f64::INFINITY, profile.into())), (1.0, 1.0));
         }
-        assert_eq!(of(f64::NEG_INFINITY, Profile::Default), 0.013);
+        assert_eq!(of(f64::NEG_INFINITY, Profile::Default.into()), 0.013);
     }
 }

@@ -1,9 +1,12 @@
 //! Extraction of a whole sound, step by step.
 
-use super::Mix;
+use super::haitsma::{HaitsmaStream, SubFingerprint};
+use super::panako::ConstantQPower;
+use super::peak_stream::PeakStream;
 use super::peaks::Peak;
-use super::print::{Print, Warning};
-use super::wang::{MIN_DURATION, PeakStream, Wang};
+use super::print::{Algorithm, Layer, Print, Scheme, Warning};
+use super::wang::FramePower;
+use super::{ExtractStream, FingerprintOptions, Mix};
 use crate::audio::Audio;
 use crate::error::{Error, Result};
 
@@ -14,12 +17,75 @@ const BLOCK_FRAMES: usize = 8_192;
 /// The channels cancel where their mean has less than this share of their average energy: -20 dB.
 const CANCELLED: f64 = 0.01;
 
+/// What decides a print's content.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Recipe {
+    /// Algorithm and profile.
+    pub scheme: Scheme,
+    /// How channels become layers.
+    pub mix: Mix,
+    /// Level in dBFS of RMS below which nothing is found; `None` listens to everything.
+    pub silence: Option<f64>,
+}
+
+impl Recipe {
+    /// The recipe that options ask for.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for a profile that the algorithm does not have.
+    pub fn new(options: &FingerprintOptions) -> Result<Self> {
+        Ok(Self { scheme: Scheme::new(options.algorithm, options.profile)?, mix: options.mix, silence: options.silence })
+    }
+}
+
+/// The stream of a layer, with what it has given.
+enum Recorder {
+    Wang(PeakStream<FramePower>, Vec<Peak>),
+    Panako(PeakStream<ConstantQPower>, Vec<Peak>),
+    Haitsma(Box<HaitsmaStream>, Vec<SubFingerprint>),
+}
+
+impl Recorder {
+    fn new(recipe: Recipe, sample_rate: u32) -> Result<Self> {
+        Ok(match recipe.scheme.algorithm() {
+            Algorithm::Wang => Self::Wang(PeakStream::new(FramePower::default(), sample_rate, recipe.silence)?, Vec::new()),
+            Algorithm::Panako => Self::Panako(PeakStream::new(ConstantQPower::default(), sample_rate, recipe.silence)?, Vec::new()),
+            Algorithm::Haitsma => Self::Haitsma(Box::new(HaitsmaStream::new(sample_rate, recipe.silence)?), Vec::new()),
+        })
+    }
+
+    fn push(&mut self, samples: &[f32]) -> Result<()> {
+        match self {
+            Self::Wang(stream, peaks) => peaks.extend_from_slice(stream.push(samples)?),
+            Self::Panako(stream, peaks) => peaks.extend_from_slice(stream.push(samples)?),
+            Self::Haitsma(stream, frames) => frames.extend(stream.push(samples)?.iter().map(|frame| frame.sub)),
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Layer> {
+        Ok(match self {
+            Self::Wang(mut stream, mut peaks) => {
+                peaks.extend_from_slice(stream.flush()?);
+                Layer::Peaks(peaks)
+            }
+            Self::Panako(mut stream, mut peaks) => {
+                peaks.extend_from_slice(stream.flush()?);
+                Layer::Peaks(peaks)
+            }
+            Self::Haitsma(mut stream, mut frames) => {
+                frames.extend(stream.flush()?.iter().map(|frame| frame.sub));
+                Layer::Bits(frames)
+            }
+        })
+    }
+}
+
 /// The extraction of one sound. It borrows nothing, so that the sound is given at each step: always the same one.
 pub struct Extraction {
-    mix: Mix,
-    print: Print,
-    streams: Vec<PeakStream>,
-    layers: Vec<Vec<Peak>>,
+    recipe: Recipe,
+    duration: f64,
+    layers: Vec<Recorder>,
     block: Vec<f32>,
     position: usize,
     frames: usize,
@@ -32,13 +98,14 @@ impl Extraction {
     /// Prepares the extraction of `audio`.
     ///
     /// # Errors
-    /// [`Error::TooShort`] below 0.5 s; [`Error::InvalidInput`] for the mix `mid-side` of anything but stereo.
-    pub fn new(wang: Wang, audio: &Audio) -> Result<Self> {
+    /// [`Error::TooShort`] below the algorithm's least duration; [`Error::InvalidInput`] for the mix `mid-side` of anything but stereo.
+    pub fn new(recipe: Recipe, audio: &Audio) -> Result<Self> {
         let channels = audio.channels().len();
-        if audio.duration() < MIN_DURATION {
-            return Err(Error::TooShort { capability: "fingerprint", given: audio.duration(), needed: MIN_DURATION });
+        let needed = recipe.scheme.algorithm().min_duration();
+        if audio.duration() < needed {
+            return Err(Error::TooShort { capability: "fingerprint", given: audio.duration(), needed });
         }
-        let layers = match wang.mix() {
+        let layers = match recipe.mix {
             Mix::Mean => 1,
             Mix::Each => channels,
             Mix::MidSide if channels == 2 => 2,
@@ -46,12 +113,10 @@ impl Extraction {
                 return Err(Error::invalid(format!("options.mix \"mid-side\" needs 2 channels, got {channels}: use \"mean\" or \"each\"")));
             }
         };
-        let streams = (0..layers).map(|_| PeakStream::new(audio.sample_rate())).collect::<Result<_>>()?;
         Ok(Self {
-            mix: wang.mix(),
-            print: Print::new(wang.profile(), audio.duration(), Vec::new(), Vec::new()),
-            streams,
-            layers: vec![Vec::new(); layers],
+            recipe,
+            duration: audio.duration(),
+            layers: (0..layers).map(|_| Recorder::new(recipe, audio.sample_rate())).collect::<Result<_>>()?,
             block: vec![0.0; BLOCK_FRAMES],
             position: 0,
             frames: audio.frames(),
@@ -60,12 +125,22 @@ impl Extraction {
         })
     }
 
+    /// The print of a whole sound at once.
+    ///
+    /// # Errors
+    /// As [`Extraction::new`].
+    pub fn whole(recipe: Recipe, audio: &Audio) -> Result<Print> {
+        let mut extraction = Self::new(recipe, audio)?;
+        while extraction.step(audio)? {}
+        extraction.finish()
+    }
+
     /// Reads on in `audio`, the sound that [`Extraction::new`] was given. Returns whether there is more.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] if the sound is another one, as far as its shape tells.
     pub fn step(&mut self, audio: &Audio) -> Result<bool> {
-        if audio.frames() != self.frames || (self.mix != Mix::Mean && audio.channels().len() != self.layers.len()) {
+        if audio.frames() != self.frames || (self.recipe.mix != Mix::Mean && audio.channels().len() != self.layers.len()) {
             return Err(Error::invalid(format!(
                 "the sound has {} frames, the extraction began with {}: give the same sound at each step",
                 audio.frames(),
@@ -91,26 +166,24 @@ impl Extraction {
     ///
     /// # Errors
     /// [`Error::InvalidInput`] if steps are missing.
-    pub fn finish(mut self) -> Result<Print> {
+    pub fn finish(self) -> Result<Print> {
         if self.position < self.frames {
             return Err(Error::invalid(format!("{} of {} frames are read: step to the end first", self.position, self.frames)));
         }
-        for (stream, layer) in self.streams.iter_mut().zip(&mut self.layers) {
-            layer.extend_from_slice(stream.flush()?);
-        }
         let mut warnings = Vec::new();
-        if self.mix == Mix::Mean && self.mean_energy < CANCELLED * self.channel_energy {
+        if self.recipe.mix == Mix::Mean && self.mean_energy < CANCELLED * self.channel_energy {
             warnings.push(Warning::ChannelsCancel);
         }
-        Ok(Print::new(self.print.profile(), self.print.duration(), warnings, self.layers))
+        let layers = self.layers.into_iter().map(Recorder::finish).collect::<Result<_>>()?;
+        Ok(Print::new(self.recipe.scheme, self.duration, warnings, layers))
     }
 
     fn read(&mut self, audio: &Audio, range: std::ops::Range<usize>) -> Result<()> {
         let channels = audio.channels();
         let share = 1.0 / channels.len() as f32;
-        for (index, (stream, layer)) in self.streams.iter_mut().zip(&mut self.layers).enumerate() {
+        for (index, layer) in self.layers.iter_mut().enumerate() {
             let block = &mut self.block[..range.len()];
-            match self.mix {
+            match self.recipe.mix {
                 Mix::Each => block.copy_from_slice(&channels[index][range.clone()]),
                 Mix::Mean => {
                     block.fill(0.0);
@@ -133,7 +206,7 @@ impl Extraction {
                     }
                 }
             }
-            layer.extend_from_slice(stream.push(block)?);
+            layer.push(block)?;
         }
         Ok(())
     }

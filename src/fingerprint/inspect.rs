@@ -3,17 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::catalog::Catalog;
+use super::haitsma::{self, SubFingerprint};
 use super::landmark::{Fields, reference_landmarks};
-use super::peaks::Peak;
-use super::print::{Algorithm, Print, Profile, Warning};
-use super::wang::{BIN_HERTZ, TICK_SECONDS};
-use super::wire;
+use super::peaks::{Peak, PeakConfig};
+use super::print::{Algorithm, Layer, Print, Profile, Scheme, Warning};
+use super::{panako, triple, wang, wire};
+use crate::dsp::constant_q;
 use crate::error::{Error, Result};
 use crate::header::Header;
 
-/// Seconds of an eighth of a frame, hertz of an eighth of a bin: the units of peaks.
-const EIGHTH_SECONDS: f64 = TICK_SECONDS / 8.0;
-const EIGHTH_HERTZ: f64 = BIN_HERTZ / 8.0;
 /// Frames and bins per bin of the histograms.
 const FRAME_STEPS: usize = 4;
 const BIN_STEPS: usize = 8;
@@ -22,9 +20,9 @@ const BIN_STEPS: usize = 8;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct InspectOptions {
-    /// Landmarks of each layer, from its start. Default 0.
+    /// Hashes of each layer, from its start. Default 0.
     pub hashes: usize,
-    /// Peaks of each layer, from its start. Default 0.
+    /// Peaks or sub-fingerprints of each layer, from its start. Default 0.
     pub peaks: usize,
 }
 
@@ -40,39 +38,93 @@ pub struct Inspection {
     pub profile: Profile,
     /// Length of the sound, in seconds.
     pub duration: f64,
-    /// Landmarks that a catalogue stores.
+    /// Hashes that a catalogue stores.
     pub hash_count: usize,
-    /// Peaks.
+    /// Peaks, or sub-fingerprints.
     pub peak_count: usize,
     /// What to know about it.
     pub warnings: Vec<Warning>,
-    /// Landmarks per second.
+    /// Hashes per second.
     pub density: f64,
-    /// Landmarks by frames from anchor to target, four to a bin from 0.
+    /// Wang: landmarks by frames from anchor to target, four to a bin from 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frame_step_histogram: Vec<usize>,
-    /// Landmarks by bins from anchor to target, eight to a bin from -64.
+    /// Wang: landmarks by bins from anchor to target, eight to a bin from -64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bin_step_histogram: Vec<usize>,
     /// The layers.
     pub layers: Vec<InspectedLayer>,
 }
 
 /// A layer of a print.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct InspectedLayer {
-    /// Its peaks in all.
+    /// Its peaks, or sub-fingerprints, in all.
     pub peak_count: usize,
-    /// As many landmarks as asked for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub hashes: Vec<InspectedLandmark>,
+    /// As many hashes as asked for. They follow from the rest and are not read back.
+    #[serde(default, skip_deserializing, skip_serializing_if = "Vec::is_empty")]
+    pub hashes: Vec<InspectedHash>,
     /// As many peaks as asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub peaks: Vec<InspectedPeak>,
+    /// Haitsma and Kalker: as many sub-fingerprints as asked for, from tick 0 on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frames: Vec<InspectedBits>,
+}
+
+/// A hash that a catalogue stores, with what its algorithm packs in it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum InspectedHash {
+    /// Wang.
+    Landmark(InspectedLandmark),
+    /// Panako.
+    Triple(InspectedTriple),
+    /// Haitsma and Kalker.
+    Bits(InspectedKey),
+}
+
+/// A triple.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InspectedTriple {
+    /// The hash.
+    pub hash: u32,
+    /// When its first peak sounds, in seconds.
+    pub time: f64,
+    /// Place of the second peak between the others, 0..1, lower edge of its cell.
+    pub ratio: f64,
+    /// Bands of 1/85 octave from the first peak to the second, lower edge of the cell.
+    pub first_step: i32,
+    /// Bands from the second peak to the third, lower edge of the cell.
+    pub second_step: i32,
+    /// Band of the first peak, lower edge of its cell.
+    pub band: u32,
+}
+
+/// A key of 32 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct InspectedKey {
+    /// The bits.
+    pub hash: u32,
+    /// Seconds.
+    pub time: f64,
+}
+
+/// A sub-fingerprint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InspectedBits {
+    /// The bits.
+    pub bits: u32,
+    /// The doubtful ones among them.
+    pub weak: u32,
 }
 
 /// A landmark.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct InspectedLandmark {
     /// The hash.
     pub hash: u32,
@@ -104,36 +156,53 @@ impl Print {
     /// The print in words and numbers.
     #[must_use]
     pub fn inspect(&self, options: InspectOptions) -> Inspection {
-        let mut frame_step_histogram = vec![0; 64 / FRAME_STEPS];
-        let mut bin_step_histogram = vec![0; 128 / BIN_STEPS];
-        let mut hash_count = 0;
+        let is_wang = self.algorithm() == Algorithm::Wang;
+        let mut frame_step_histogram = if is_wang { vec![0; 64 / FRAME_STEPS] } else { Vec::new() };
+        let mut bin_step_histogram = if is_wang { vec![0; 128 / BIN_STEPS] } else { Vec::new() };
         let mut layers = Vec::with_capacity(self.layers().len());
-        for peaks in self.layers() {
-            let landmarks = reference_landmarks(peaks, self.profile());
-            hash_count += landmarks.len();
-            for landmark in &landmarks {
-                let fields = Fields::unpack(landmark.hash);
-                frame_step_histogram[usize::from(fields.frame_step) / FRAME_STEPS] += 1;
-                bin_step_histogram[(fields.bin_step + 64) as usize / BIN_STEPS] += 1;
+        for (layer, number) in self.layers().iter().zip(0..) {
+            let mut shown = InspectedLayer::default();
+            match layer {
+                Layer::Peaks(peaks) => {
+                    shown.peak_count = peaks.len();
+                    let units = Units::of(self.scheme());
+                    shown.peaks = peaks.iter().take(options.peaks).map(|&peak| units.show(peak)).collect();
+                }
+                Layer::Bits(frames) => {
+                    shown.peak_count = frames.len();
+                    let frames = frames.iter().take(options.peaks);
+                    shown.frames = frames.map(|frame| InspectedBits { bits: frame.bits, weak: frame.weak }).collect();
+                }
             }
-            let shown = landmarks.iter().take(options.hashes).map(|landmark| {
-                let Fields { anchor_bin, bin_step, frame_step, context } = Fields::unpack(landmark.hash);
-                let time = f64::from(landmark.frame) * TICK_SECONDS;
-                InspectedLandmark { hash: landmark.hash, time, anchor_bin, bin_step, frame_step, context }
-            });
-            layers.push(InspectedLayer {
-                peak_count: peaks.len(),
-                hashes: shown.collect(),
-                peaks: peaks.iter().take(options.peaks).map(|&peak| InspectedPeak::of(peak)).collect(),
-            });
+            if is_wang {
+                let landmarks = reference_landmarks(layer.peaks(), self.profile());
+                for landmark in &landmarks {
+                    let fields = Fields::unpack(landmark.hash);
+                    frame_step_histogram[usize::from(fields.frame_step) / FRAME_STEPS] += 1;
+                    bin_step_histogram[(fields.bin_step + 64) as usize / BIN_STEPS] += 1;
+                }
+                shown.hashes = landmarks.iter().take(options.hashes).map(|landmark| show_landmark(landmark.hash, landmark.frame)).collect();
+            } else {
+                let references = self.references(number).into_iter().take(options.hashes);
+                let tick = self.algorithm().tick_seconds();
+                shown.hashes = references
+                    .map(|reference| {
+                        let (hash, time) = (reference.key, f64::from(reference.tick) * tick);
+                        let triple = if self.algorithm() == Algorithm::Panako { triple::Fields::unpack(hash) } else { None };
+                        triple.map_or(InspectedHash::Bits(InspectedKey { hash, time }), |fields| show_triple(hash, time, fields))
+                    })
+                    .collect();
+            }
+            layers.push(shown);
         }
+        let hash_count = self.hash_count();
         Inspection {
             algorithm: self.algorithm(),
             version: self.algorithm().version(),
             profile: self.profile(),
             duration: self.duration(),
             hash_count,
-            peak_count: self.layers().iter().map(Vec::len).sum(),
+            peak_count: layers.iter().map(|layer| layer.peak_count).sum(),
             warnings: self.warnings().to_vec(),
             density: if self.duration() > 0.0 { hash_count as f64 / self.duration() } else { 0.0 },
             frame_step_histogram,
@@ -165,26 +234,19 @@ impl Print {
                 inspection.algorithm.version()
             )));
         }
+        let scheme = Scheme::new(inspection.algorithm, inspection.profile)?;
         let mut layers = Vec::with_capacity(inspection.layers.len());
         for (layer, inspected) in inspection.layers.iter().enumerate() {
-            if inspected.peaks.len() != inspected.peak_count {
+            let entries = if scheme.algorithm() == Algorithm::Haitsma { inspected.frames.len() } else { inspected.peaks.len() };
+            if entries != inspected.peak_count {
                 return Err(Error::invalid(format!(
-                    "layers[{layer}] shows {} of {} peaks: write the JSON with all of them",
-                    inspected.peaks.len(),
+                    "layers[{layer}] shows {entries} of {} peaks: write the JSON with all of them",
                     inspected.peak_count
                 )));
             }
-            let mut peaks = Vec::with_capacity(inspected.peaks.len());
-            for (index, peak) in inspected.peaks.iter().enumerate() {
-                let peak = peak.to_peak();
-                if let Some(fault) = wire::fault(&peaks, peak) {
-                    return Err(Error::invalid(format!("layers[{layer}].peaks[{index}] is {fault}")));
-                }
-                peaks.push(peak);
-            }
-            layers.push(peaks);
+            layers.push(inspected.read(layer, scheme)?);
         }
-        let print = Self::new(inspection.profile, inspection.duration, inspection.warnings, layers);
+        let print = Self::new(scheme, inspection.duration, inspection.warnings, layers);
         // The byte form knows the ranges of everything else.
         Self::from_bytes(&print.to_bytes())
     }
@@ -203,15 +265,77 @@ pub fn inspect_bytes(bytes: &[u8], options: InspectOptions) -> Result<String> {
     Print::from_bytes(bytes)?.to_json(options)
 }
 
-impl InspectedPeak {
-    fn of(peak: Peak) -> Self {
-        Self { time: f64::from(peak.t) * EIGHTH_SECONDS, frequency: f64::from(peak.f) * EIGHTH_HERTZ, level: peak.power() }
+fn show_landmark(hash: u32, frame: u32) -> InspectedHash {
+    let Fields { anchor_bin, bin_step, frame_step, context } = Fields::unpack(hash);
+    let time = f64::from(frame) * wang::TICK_SECONDS;
+    InspectedHash::Landmark(InspectedLandmark { hash, time, anchor_bin, bin_step, frame_step, context })
+}
+
+fn show_triple(hash: u32, time: f64, fields: triple::Fields) -> InspectedHash {
+    InspectedHash::Triple(InspectedTriple {
+        hash,
+        time,
+        ratio: f64::from(fields.ratio) / 16.0,
+        first_step: 2 * (i32::from(fields.first_step) - 64),
+        second_step: 2 * (i32::from(fields.second_step) - 64),
+        band: 4 * u32::from(fields.place),
+    })
+}
+
+impl InspectedLayer {
+    fn read(&self, layer: usize, scheme: Scheme) -> Result<Layer> {
+        let units = Units::of(scheme);
+        let Some(config) = &units.peaks else {
+            let mut frames = Vec::with_capacity(self.frames.len());
+            for (index, frame) in self.frames.iter().enumerate() {
+                let sub = SubFingerprint { bits: frame.bits, weak: frame.weak };
+                if let Some(fault) = wire::bits_fault(sub) {
+                    return Err(Error::invalid(format!("layers[{layer}].frames[{index}] is {fault}")));
+                }
+                frames.push(sub);
+            }
+            return Ok(Layer::Bits(frames));
+        };
+        let mut peaks = Vec::with_capacity(self.peaks.len());
+        for (index, &peak) in self.peaks.iter().enumerate() {
+            let peak = units.read(peak);
+            if let Some(fault) = wire::peak_fault(&peaks, peak, config) {
+                return Err(Error::invalid(format!("layers[{layer}].peaks[{index}] is {fault}")));
+            }
+            peaks.push(peak);
+        }
+        Ok(Layer::Peaks(peaks))
+    }
+}
+
+/// What an algorithm's peaks are counted in.
+struct Units {
+    algorithm: Algorithm,
+    /// Seconds of a row.
+    row: f64,
+    /// How peaks are picked; none of an algorithm that has none.
+    peaks: Option<PeakConfig>,
+}
+
+impl Units {
+    fn of(scheme: Scheme) -> Self {
+        let (row, peaks) = match scheme.algorithm() {
+            Algorithm::Wang => (wang::TICK_SECONDS, Some(wang::PEAKS)),
+            Algorithm::Panako => (panako::STEP_SECONDS, Some(panako::PEAKS)),
+            Algorithm::Haitsma => (haitsma::TICK_SECONDS, None),
+        };
+        Self { algorithm: scheme.algorithm(), row, peaks }
     }
 
-    fn to_peak(self) -> Peak {
+    fn show(&self, peak: Peak) -> InspectedPeak {
+        let place = f64::from(peak.f) / 8.0;
+        let frequency = if self.algorithm == Algorithm::Panako { constant_q::frequency(place) } else { place * wang::BIN_HERTZ };
+        InspectedPeak { time: f64::from(peak.t) / 8.0 * self.row, frequency, level: peak.power() }
+    }
+
+    fn read(&self, peak: InspectedPeak) -> Peak {
+        let place = if self.algorithm == Algorithm::Panako { constant_q::band(peak.frequency) } else { peak.frequency / wang::BIN_HERTZ };
         // Casts saturate; what was out of range is then refused as a fault.
-        let t = (self.time / EIGHTH_SECONDS).round() as u32;
-        let f = (self.frequency / EIGHTH_HERTZ).round() as u16;
-        Peak { t, f, level: Peak::level_of(self.level) }
+        Peak { t: (peak.time / self.row * 8.0).round() as u32, f: (place * 8.0).round() as u16, level: Peak::level_of(peak.level) }
     }
 }

@@ -4,7 +4,7 @@
 //! a catalogue stores few strong pairs, a query asks for nearly all pairs that it might have stored, and for their neighbours in cells
 //! whose edge lies near. Robustness so costs time at the query, not memory.
 
-use super::peaks::Peak;
+use super::peaks::{Peak, strong_peaks};
 use super::print::Profile;
 
 /// Frames from the anchor to the target zone and to its end: 32 to 640 ms.
@@ -117,7 +117,7 @@ pub struct Probe {
 #[must_use]
 pub fn reference_landmarks(peaks: &[Peak], profile: Profile) -> Vec<Landmark> {
     let density = Density::of(profile);
-    let strong = strong_peaks(peaks, density.reference_rank);
+    let strong = strong_peaks(peaks, RANK_FRAMES, density.reference_rank);
     let mut landmarks = Vec::with_capacity(strong.len() * density.reference_targets);
     let mut targets = Vec::new();
     let mut thirds = Vec::new();
@@ -201,23 +201,6 @@ impl Pairing {
             }
         }
     }
-}
-
-/// The peaks with fewer than `rank_max` stronger ones within [`RANK_FRAMES`].
-fn strong_peaks(peaks: &[Peak], rank_max: usize) -> Vec<Peak> {
-    let reach = RANK_FRAMES * 8;
-    let mut first = 0;
-    let mut strong = Vec::with_capacity(peaks.len());
-    for &peak in peaks {
-        while peaks.get(first).is_some_and(|earlier| earlier.t.saturating_add(reach) < peak.t) {
-            first += 1;
-        }
-        let rivals = peaks[first..].iter().take_while(|rival| rival.t <= peak.t.saturating_add(reach));
-        if rivals.filter(|rival| rival.is_stronger_than(peak)).count() < rank_max {
-            strong.push(peak);
-        }
-    }
-    strong
 }
 
 /// The first `count` targets of the anchor at `index`, ordered by falling level, rising distance, rising frequency.

@@ -1,22 +1,30 @@
 //! Fingerprints and the catalogue that finds them again.
 //!
-//! [`Wang`] extracts a [`Print`] from a sound, offline or as a stream; a [`Catalog`] enrols prints under ids and finds which of them an
-//! excerpt comes from, and from where in it. [`wire`] turns prints into bytes, [`inspect`] into JSON.
+//! [`Wang`], [`Panako`] and [`Haitsma`] extract a [`Print`] from a sound, offline or as a stream; a [`Catalog`] enrols prints under ids
+//! and finds which of them an excerpt comes from, and from where in it. [`wire`] turns prints into bytes, [`inspect`] into JSON.
 
 pub mod catalog;
 pub mod confidence;
 pub mod extraction;
+pub mod haitsma;
 pub mod inspect;
+pub mod intake;
 pub mod landmark;
 pub mod matching;
+pub mod panako;
+pub mod peak_stream;
 pub mod peaks;
 pub mod print;
+pub mod triple;
 pub mod wang;
 pub mod wire;
 
 pub use catalog::Catalog;
+pub use extraction::{Extraction, Recipe};
+pub use haitsma::Haitsma;
 pub use matching::{Hit, MatchOptions};
-pub use print::{Algorithm, Print, Profile, Warning};
+pub use panako::Panako;
+pub use print::{Algorithm, Layer, Print, Profile, Scheme, Warning};
 pub use wang::Wang;
 
 use serde::{Deserialize, Serialize};
@@ -38,7 +46,7 @@ pub enum Mix {
 }
 
 /// What a fingerprint is asked for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FingerprintOptions {
     /// The algorithm. Default `wang`.
@@ -47,6 +55,8 @@ pub struct FingerprintOptions {
     pub profile: Profile,
     /// How channels become layers. Default `mean`.
     pub mix: Mix,
+    /// Level in dBFS of RMS, -100..=-20, below which nothing is found (see [`crate::dsp::activity::SilenceGate`]). Default: none.
+    pub silence: Option<f64>,
 }
 
 /// What a catalogue is made for.

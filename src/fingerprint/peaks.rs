@@ -275,6 +275,24 @@ impl PeakPicker {
     }
 }
 
+/// The peaks, of a list ordered by time, with fewer than `rank_max` stronger ones within `rank_frames` rows.
+#[must_use]
+pub fn strong_peaks(peaks: &[Peak], rank_frames: u32, rank_max: usize) -> Vec<Peak> {
+    let reach = rank_frames * 8;
+    let mut first = 0;
+    let mut strong = Vec::with_capacity(peaks.len());
+    for &peak in peaks {
+        while peaks.get(first).is_some_and(|earlier| earlier.t.saturating_add(reach) < peak.t) {
+            first += 1;
+        }
+        let rivals = peaks[first..].iter().take_while(|rival| rival.t <= peak.t.saturating_add(reach));
+        if rivals.filter(|rival| rival.is_stronger_than(peak)).count() < rank_max {
+            strong.push(peak);
+        }
+    }
+    strong
+}
+
 /// Where a parabola through three equidistant values, the middle one the largest, has its vertex: -4..=4 eighths from the middle, half
 /// up.
 fn vertex_in_eighths(left: f32, centre: f32, right: f32) -> i64 {

@@ -2,25 +2,42 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::landmark;
+use super::haitsma::{self, SubFingerprint};
 use super::peaks::Peak;
+use super::{landmark, panako, triple, wang, wire};
+use crate::error::{Error, Result};
 
 /// The algorithms whose prints are read and made here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Algorithm {
-    /// Landmarks of Wang (2003): pairs of spectral peaks.
+    /// Landmarks of Wang (2003): pairs of spectral peaks. Noise and lossy coding.
     #[default]
     Wang,
+    /// Panako (Six and Leman 2014): triples of peaks of a constant-Q spectrum. Also other tempo, pitch or speed.
+    Panako,
+    /// Sub-fingerprints of Haitsma and Kalker (2002): 32 bits every 11.6 ms. Strong lossy coding.
+    Haitsma,
 }
 
 impl Algorithm {
+    /// All algorithms.
+    pub const ALL: [Self; 3] = [Self::Wang, Self::Panako, Self::Haitsma];
+
     /// Its number in stored bytes.
     #[must_use]
     pub fn code(self) -> u8 {
         match self {
             Self::Wang => 1,
+            Self::Panako => 2,
+            Self::Haitsma => 3,
         }
+    }
+
+    /// The algorithm of a number in stored bytes.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.code() == code)
     }
 
     /// Its name, without the version.
@@ -28,14 +45,34 @@ impl Algorithm {
     pub fn name(self) -> &'static str {
         match self {
             Self::Wang => "wang",
+            Self::Panako => "panako",
+            Self::Haitsma => "haitsma",
         }
     }
 
     /// Its version: rises whenever any byte of a print changes for any input.
     #[must_use]
     pub fn version(self) -> u16 {
+        1
+    }
+
+    /// Shortest sound it reads, in seconds.
+    #[must_use]
+    pub fn min_duration(self) -> f64 {
         match self {
-            Self::Wang => 1,
+            Self::Wang => 0.5,
+            Self::Panako => 1.0,
+            Self::Haitsma => haitsma::MIN_DURATION,
+        }
+    }
+
+    /// Seconds of a tick: what positions in a catalogue are counted in.
+    #[must_use]
+    pub fn tick_seconds(self) -> f64 {
+        match self {
+            Self::Wang => wang::TICK_SECONDS,
+            Self::Panako => panako::TICK_SECONDS,
+            Self::Haitsma => haitsma::TICK_SECONDS,
         }
     }
 }
@@ -113,34 +150,141 @@ impl Warning {
     }
 }
 
-/// The print of a sound. For landmarks this is the list of its spectral peaks: what a catalogue stores and what a query asks for are
-/// two densities of pairs derived from it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Print {
+/// An algorithm with a profile: prints of one scheme can be compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Scheme {
     algorithm: Algorithm,
     profile: Profile,
+}
+
+impl Scheme {
+    /// The scheme of an algorithm and a profile.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for another profile than `default` of any algorithm but Wang's.
+    pub fn new(algorithm: Algorithm, profile: Profile) -> Result<Self> {
+        if algorithm != Algorithm::Wang && profile != Profile::Default {
+            let (algorithm, profile) = (algorithm.name(), profile.name());
+            return Err(Error::invalid(format!(
+                "profile {profile:?} is one of the algorithm wang, {algorithm} has \"default\" alone: leave the profile out"
+            )));
+        }
+        Ok(Self { algorithm, profile })
+    }
+
+    /// The algorithm.
+    #[must_use]
+    pub fn algorithm(self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The profile.
+    #[must_use]
+    pub fn profile(self) -> Profile {
+        self.profile
+    }
+
+    /// CRC-32 of everything that must agree for two prints to mix.
+    #[must_use]
+    pub fn parameter_checksum(self) -> u32 {
+        wire::parameter_checksum(self)
+    }
+
+    /// Bits of a posting's key.
+    #[must_use]
+    pub fn key_bits(self) -> u32 {
+        match self.algorithm {
+            Algorithm::Wang => landmark::Density::of(self.profile).key_bits(),
+            Algorithm::Panako => triple::KEY_BITS,
+            Algorithm::Haitsma => u32::BITS,
+        }
+    }
+}
+
+impl From<Profile> for Scheme {
+    /// Wang landmarks of a profile.
+    fn from(profile: Profile) -> Self {
+        Self { algorithm: Algorithm::Wang, profile }
+    }
+}
+
+/// What a print keeps of one channel.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Layer {
+    /// Spectral peaks ordered by time (Wang, Panako): what a catalogue stores and what a query asks for are two densities of pairs or
+    /// triples derived from them.
+    Peaks(Vec<Peak>),
+    /// A sub-fingerprint per tick (Haitsma).
+    Bits(Vec<SubFingerprint>),
+}
+
+impl Layer {
+    /// The peaks; none of a layer that has none.
+    #[must_use]
+    pub fn peaks(&self) -> &[Peak] {
+        if let Self::Peaks(peaks) = self { peaks } else { &[] }
+    }
+
+    /// Whether nothing was found in the sound.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Peaks(peaks) => peaks.is_empty(),
+            Self::Bits(frames) => frames.is_empty(),
+        }
+    }
+}
+
+/// A key that a catalogue stores, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reference {
+    /// The bits of the hash that carry information, [`Scheme::key_bits`] of them.
+    pub key: u32,
+    /// Tick.
+    pub tick: u32,
+}
+
+/// What a catalogue stores of a layer besides postings: a row of bytes per tick, from tick 0 on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows {
+    /// The rows one behind the other.
+    pub bytes: Vec<u8>,
+    /// Bytes of a row; 0 where there are none.
+    pub row_bytes: usize,
+}
+
+/// The print of a sound: a layer per channel that [`super::Mix`] made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Print {
+    scheme: Scheme,
     duration: f64,
     warnings: Vec<Warning>,
-    layers: Vec<Vec<Peak>>,
+    layers: Vec<Layer>,
 }
 
 impl Print {
-    /// A landmark print of 1 to 8 layers of peaks, each ordered by time, of a sound of `duration` seconds.
+    /// A print of 1 to 8 layers, all of the kind that the algorithm makes, of a sound of `duration` seconds.
     #[must_use]
-    pub(super) fn new(profile: Profile, duration: f64, warnings: Vec<Warning>, layers: Vec<Vec<Peak>>) -> Self {
-        Self { algorithm: Algorithm::Wang, profile, duration, warnings, layers }
+    pub(super) fn new(scheme: Scheme, duration: f64, warnings: Vec<Warning>, layers: Vec<Layer>) -> Self {
+        Self { scheme, duration, warnings, layers }
+    }
+
+    /// Algorithm and profile.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
     }
 
     /// The algorithm that made it.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
-        self.algorithm
+        self.scheme.algorithm
     }
 
     /// The density it is meant for.
     #[must_use]
     pub fn profile(&self) -> Profile {
-        self.profile
+        self.scheme.profile
     }
 
     /// Length of the sound, in seconds.
@@ -155,15 +299,39 @@ impl Print {
         &self.warnings
     }
 
-    /// Its peaks, a list per layer (see [`super::Mix`]), ordered by time.
+    /// Its layers (see [`super::Mix`]).
     #[must_use]
-    pub fn layers(&self) -> &[Vec<Peak>] {
+    pub fn layers(&self) -> &[Layer] {
         &self.layers
     }
 
-    /// Number of landmarks that a catalogue stores of it.
+    /// What a catalogue stores of a layer under keys, ordered by tick; nothing of a layer that is not there.
+    #[must_use]
+    pub fn references(&self, layer: usize) -> Vec<Reference> {
+        match self.layers.get(layer) {
+            Some(Layer::Peaks(peaks)) if self.scheme.algorithm == Algorithm::Panako => triple::references(peaks),
+            Some(Layer::Peaks(peaks)) => {
+                let unused_bits = u32::BITS - self.scheme.key_bits();
+                let landmarks = landmark::reference_landmarks(peaks, self.scheme.profile);
+                landmarks.iter().map(|landmark| Reference { key: landmark.hash >> unused_bits, tick: landmark.frame }).collect()
+            }
+            Some(Layer::Bits(frames)) => haitsma::references(frames),
+            None => Vec::new(),
+        }
+    }
+
+    /// What a catalogue stores of a layer tick by tick; no rows of a layer that is not there.
+    #[must_use]
+    pub fn rows(&self, layer: usize) -> Rows {
+        match self.layers.get(layer) {
+            Some(Layer::Bits(frames)) => Rows { bytes: haitsma::rows(frames), row_bytes: haitsma::ROW_BYTES },
+            Some(Layer::Peaks(_)) | None => Rows { bytes: Vec::new(), row_bytes: 0 },
+        }
+    }
+
+    /// Number of keys that a catalogue stores of it.
     #[must_use]
     pub fn hash_count(&self) -> usize {
-        self.layers.iter().map(|peaks| landmark::reference_landmarks(peaks, self.profile).len()).sum()
+        (0..self.layers.len()).map(|layer| self.references(layer).len()).sum()
     }
 }

@@ -1,12 +1,13 @@
 //! Prints as bytes, and comparisons that take the same time whatever the content.
 //!
-//! A print is a [`Header`] and its payload: duration in seconds f64 | warnings u32 | layers u32 | per layer: number of peaks u32, peaks of
-//! 8 bytes. Little-endian.
+//! A print is a [`Header`] and its payload: duration in seconds f64 | warnings u32 | layers u32 | per layer: number of entries u32, entries
+//! of 8 bytes: peaks (t u32, f u16, level u16) or sub-fingerprints (bits u32, weak bits u32). Little-endian.
 
-use super::landmark::{Density, RANK_FRAMES, RANK_MAX, TARGET_BINS, TARGET_FRAMES};
-use super::peaks::Peak;
-use super::print::{Algorithm, Print, Profile, Warning};
-use super::wang::{FRAME_LENGTH, HOP_LENGTH, PEAKS, SAMPLE_RATE};
+use super::haitsma::{self, SubFingerprint, WEAK_BITS};
+use super::landmark::{Density, TARGET_BINS, TARGET_FRAMES};
+use super::peaks::{Peak, PeakConfig};
+use super::print::{Algorithm, Layer, Print, Profile, Scheme, Warning};
+use super::{panako, triple, wang};
 use crate::error::{Error, Result};
 use crate::header::{HEADER_BYTES, Header};
 use crate::limits::CHANNELS;
@@ -18,30 +19,37 @@ pub const KIND_PRINT: u8 = 1;
 /// Kind of an exported catalogue.
 pub const KIND_EXPORT: u8 = 5;
 
-/// Bytes of a peak.
-const PEAK_BYTES: usize = 8;
-/// Between a peak and the `RANK_MAX`-th after it lie more eighths of a frame than this: `RANK_MAX + 1` peaks of rows that are all within
-/// [`RANK_FRAMES`] of each other could not all rank below it. Refinement moves each by half a frame at most.
-const CROWD_EIGHTHS: u32 = 8 * RANK_FRAMES - 8;
+/// Bytes of a peak, and of a sub-fingerprint.
+const ENTRY_BYTES: usize = 8;
 
 impl Print {
     /// The print as bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let peaks: usize = self.layers().iter().map(Vec::len).sum();
-        let mut payload = Vec::with_capacity(16 + 4 * self.layers().len() + PEAK_BYTES * peaks);
+        let mut payload = Vec::new();
         payload.extend_from_slice(&self.duration().to_le_bytes());
         payload.extend_from_slice(&self.warnings().iter().map(|warning| warning.bit()).sum::<u32>().to_le_bytes());
         payload.extend_from_slice(&(self.layers().len() as u32).to_le_bytes());
         for layer in self.layers() {
-            payload.extend_from_slice(&(layer.len() as u32).to_le_bytes());
-            for peak in layer {
-                payload.extend_from_slice(&peak.t.to_le_bytes());
-                payload.extend_from_slice(&peak.f.to_le_bytes());
-                payload.extend_from_slice(&peak.level.to_le_bytes());
+            match layer {
+                Layer::Peaks(peaks) => {
+                    payload.extend_from_slice(&(peaks.len() as u32).to_le_bytes());
+                    for peak in peaks {
+                        payload.extend_from_slice(&peak.t.to_le_bytes());
+                        payload.extend_from_slice(&peak.f.to_le_bytes());
+                        payload.extend_from_slice(&peak.level.to_le_bytes());
+                    }
+                }
+                Layer::Bits(frames) => {
+                    payload.extend_from_slice(&(frames.len() as u32).to_le_bytes());
+                    for frame in frames {
+                        payload.extend_from_slice(&frame.bits.to_le_bytes());
+                        payload.extend_from_slice(&frame.weak.to_le_bytes());
+                    }
+                }
             }
         }
-        let mut bytes = header(KIND_PRINT, self.algorithm(), self.profile()).for_payload(&payload).to_bytes().to_vec();
+        let mut bytes = header(KIND_PRINT, self.scheme()).for_payload(&payload).to_bytes().to_vec();
         bytes.append(&mut payload);
         bytes
     }
@@ -53,7 +61,7 @@ impl Print {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let (header, payload) = Header::read(bytes, MAGIC)?;
         check_kind(&header, KIND_PRINT)?;
-        let profile = check_algorithm(&header)?;
+        let scheme = check_algorithm(&header)?;
         header.check_payload(payload)?;
         let mut reader = Reader::new(payload, HEADER_BYTES);
         let duration = f64::from_le_bytes(reader.take()?);
@@ -71,36 +79,61 @@ impl Print {
         }
         let mut layers = Vec::with_capacity(layer_count);
         for _ in 0..layer_count {
-            layers.push(read_peaks(&mut reader)?);
+            layers.push(read_layer(&mut reader, scheme)?);
         }
         if reader.left() > 0 {
-            return Err(reader.damaged(0, format!("{} bytes behind the last peak", reader.left())));
+            return Err(reader.damaged(0, format!("{} bytes behind the last layer", reader.left())));
         }
-        Ok(Self::new(profile, duration, warnings, layers))
+        Ok(Self::new(scheme, duration, warnings, layers))
     }
 }
 
-fn read_peaks(reader: &mut Reader<'_>) -> Result<Vec<Peak>> {
+fn read_layer(reader: &mut Reader<'_>, scheme: Scheme) -> Result<Layer> {
     let count = u32::from_le_bytes(reader.take()?) as usize;
-    if count > reader.left() / PEAK_BYTES {
-        return Err(reader.damaged(4, format!("{count} peaks, but room for {}", reader.left() / PEAK_BYTES)));
+    if count > reader.left() / ENTRY_BYTES {
+        return Err(reader.damaged(4, format!("{count} entries, but room for {}", reader.left() / ENTRY_BYTES)));
     }
+    match scheme.algorithm() {
+        Algorithm::Wang => read_peaks(reader, count, &wang::PEAKS),
+        Algorithm::Panako => read_peaks(reader, count, &panako::PEAKS),
+        Algorithm::Haitsma => {
+            let mut frames = Vec::with_capacity(count);
+            for index in 0..count {
+                let sub = SubFingerprint { bits: u32::from_le_bytes(reader.take()?), weak: u32::from_le_bytes(reader.take()?) };
+                if let Some(fault) = bits_fault(sub) {
+                    return Err(reader.damaged(ENTRY_BYTES, format!("sub-fingerprint {index} {fault}")));
+                }
+                frames.push(sub);
+            }
+            Ok(Layer::Bits(frames))
+        }
+    }
+}
+
+fn read_peaks(reader: &mut Reader<'_>, count: usize, config: &PeakConfig) -> Result<Layer> {
     let mut peaks: Vec<Peak> = Vec::with_capacity(count);
     for index in 0..count {
         let [a, b, c, d, e, f, g, h] = reader.take()?;
         let peak = Peak { t: u32::from_le_bytes([a, b, c, d]), f: u16::from_le_bytes([e, f]), level: u16::from_le_bytes([g, h]) };
-        if let Some(fault) = fault(&peaks, peak) {
-            return Err(reader.damaged(PEAK_BYTES, format!("peak {index} {fault}")));
+        if let Some(fault) = peak_fault(&peaks, peak, config) {
+            return Err(reader.damaged(ENTRY_BYTES, format!("peak {index} {fault}")));
         }
         peaks.push(peak);
     }
-    Ok(peaks)
+    Ok(Layer::Peaks(peaks))
 }
 
-/// What is wrong with a peak after others, in words. Such peaks come out of no picker, and pairing them could take very long.
-pub(super) fn fault(before: &[Peak], peak: Peak) -> Option<String> {
-    let bins = PEAKS.first_bin..PEAKS.first_bin + PEAKS.bins as u16 + 1;
-    if !bins.contains(&peak.bin()) {
+/// What is wrong with a sub-fingerprint, in words. More weak bits would be very many probes.
+pub(super) fn bits_fault(sub: SubFingerprint) -> Option<String> {
+    let weak = sub.weak.count_ones();
+    let wanted = if sub.bits == 0 { 0 } else { WEAK_BITS };
+    (weak != wanted).then(|| format!("with {weak} weak bits, {wanted} are to be"))
+}
+
+/// What is wrong with a peak after others, in words. Such peaks come out of no picker, and combining them could take very long.
+pub(super) fn peak_fault(before: &[Peak], peak: Peak, config: &PeakConfig) -> Option<String> {
+    let bins = config.first_bin..config.first_bin + config.bins as u16 + 1;
+    if !bins.contains(&peak.bin()) || peak.f < 8 * config.first_bin {
         return Some(format!("at bin {}, peaks lie in {}..{}", peak.bin(), bins.start, bins.end - 1));
     }
     if !peak.power().is_finite() {
@@ -109,19 +142,23 @@ pub(super) fn fault(before: &[Peak], peak: Peak) -> Option<String> {
     if before.last().is_some_and(|last| last.t > peak.t) {
         return Some("earlier than the one before it".to_string());
     }
-    let crowd = before.len().checked_sub(RANK_MAX).and_then(|first| before.get(first));
-    crowd.filter(|first| peak.t - first.t <= CROWD_EIGHTHS).map(|_| format!("among more than {RANK_MAX} within {RANK_FRAMES} frames"))
+    // Between a peak and the `rank_max`-th after it lie more eighths of a frame than this: `rank_max + 1` peaks of rows that are all within
+    // `rank_frames` of each other could not all rank below it. Refinement moves each by half a frame at most.
+    let (rank_max, rank_frames) = (config.rank_max, config.rank_frames);
+    let crowd = before.len().checked_sub(rank_max).and_then(|first| before.get(first));
+    let within = 8 * rank_frames as u32 - 8;
+    crowd.filter(|first| peak.t - first.t <= within).map(|_| format!("among more than {rank_max} within {rank_frames} frames"))
 }
 
 /// A header for content of this kind, without its length and checksum.
-pub(super) fn header(kind: u8, algorithm: Algorithm, profile: Profile) -> Header {
+pub(super) fn header(kind: u8, scheme: Scheme) -> Header {
     Header {
         magic: MAGIC,
         kind,
-        algorithm: algorithm.code(),
-        algorithm_version: algorithm.version(),
-        profile: profile.code(),
-        parameter_crc: parameter_checksum(profile),
+        algorithm: scheme.algorithm().code(),
+        algorithm_version: scheme.algorithm().version(),
+        profile: scheme.profile().code(),
+        parameter_crc: scheme.parameter_checksum(),
         payload_length: 0,
         payload_crc: 0,
     }
@@ -140,56 +177,53 @@ pub(super) fn check_kind(header: &Header, wanted: u8) -> Result<()> {
     Err(Error::invalid(format!("byte 6: kind {} is {}, wanted is {}", header.kind, name(header.kind), name(wanted))))
 }
 
-/// Checks that the content is of an algorithm and version that is read here; returns its profile.
-pub(super) fn check_algorithm(header: &Header) -> Result<Profile> {
-    let own = Algorithm::Wang;
-    if header.algorithm != own.code() {
-        return Err(Error::invalid(format!(
-            "byte 7: algorithm {} is unknown, read here is {} ({}): use a newer otolith",
-            header.algorithm,
-            own.code(),
-            own.name()
-        )));
-    }
-    header.check_algorithm_version(own.name(), &(own.version()..=own.version()))?;
-    let Some(profile) = Profile::from_code(header.profile) else {
-        let known = Profile::ALL.map(|profile| format!("{} ({})", profile.code(), profile.name())).join(", ");
-        return Err(Error::invalid(format!("byte 10: profile {} is unknown, read here are {known}: use a newer otolith", header.profile)));
+/// Checks that the content is of an algorithm, version and parameters that are read here; returns its scheme.
+pub(super) fn check_algorithm(header: &Header) -> Result<Scheme> {
+    let Some(algorithm) = Algorithm::from_code(header.algorithm) else {
+        let known = Algorithm::ALL.map(|algorithm| format!("{} ({})", algorithm.code(), algorithm.name())).join(", ");
+        let found = header.algorithm;
+        return Err(Error::invalid(format!("byte 7: algorithm {found} is unknown, read here are {known}: use a newer otolith")));
     };
-    let own_parameters = parameter_checksum(profile);
+    header.check_algorithm_version(algorithm.name(), &(algorithm.version()..=algorithm.version()))?;
+    let scheme = Profile::from_code(header.profile).and_then(|profile| Scheme::new(algorithm, profile).ok());
+    let Some(scheme) = scheme else {
+        let known = Profile::ALL.into_iter().filter(|&profile| Scheme::new(algorithm, profile).is_ok());
+        let known: Vec<String> = known.map(|profile| format!("{} ({})", profile.code(), profile.name())).collect();
+        let (found, known) = (header.profile, known.join(", "));
+        let name = algorithm.name();
+        return Err(Error::invalid(format!("byte 10: profile {found} is unknown, read here are {known} of {name}: use a newer otolith")));
+    };
+    let own_parameters = scheme.parameter_checksum();
     if header.parameter_crc != own_parameters {
         return Err(Error::invalid(format!(
             "byte 12: the parameters have checksum {:08x}, those of {} with profile {:?} {own_parameters:08x}: extract it again",
             header.parameter_crc,
-            own.name(),
-            profile.name(),
+            algorithm.name(),
+            scheme.profile().name(),
         )));
     }
-    Ok(profile)
+    Ok(scheme)
 }
 
-/// CRC-32 of everything that must agree for two prints to mix.
-fn parameter_checksum(profile: Profile) -> u32 {
-    let density = Density::of(profile);
-    let numbers = [
-        SAMPLE_RATE,
-        FRAME_LENGTH as u32,
-        HOP_LENGTH as u32,
-        u32::from(PEAKS.first_bin),
-        PEAKS.bins as u32,
-        PEAKS.half_bins as u32,
-        PEAKS.half_frames as u32,
-        PEAKS.floor.to_bits(),
-        PEAKS.rank_frames as u32,
-        PEAKS.rank_max as u32,
-        *TARGET_FRAMES.start(),
-        *TARGET_FRAMES.end(),
-        *TARGET_BINS.start() as u32,
-        *TARGET_BINS.end() as u32,
-        density.reference_rank as u32,
-        density.reference_targets as u32,
-        density.key_bits(),
-    ];
+/// CRC-32 of everything that must agree for two prints of a scheme to mix.
+pub(super) fn parameter_checksum(scheme: Scheme) -> u32 {
+    let of_peaks = |config: &PeakConfig| {
+        let PeakConfig { first_bin, bins, half_bins, half_frames, floor, rank_frames, rank_max } = *config;
+        let sizes = [bins, half_bins, half_frames].map(|size| size as u32);
+        let ranks = [rank_frames as u32, rank_max as u32];
+        [&[u32::from(first_bin)][..], &sizes, &[floor.to_bits()], &ranks].concat()
+    };
+    let numbers = match scheme.algorithm() {
+        Algorithm::Wang => {
+            let density = Density::of(scheme.profile());
+            let grid = [wang::SAMPLE_RATE, wang::FRAME_LENGTH as u32, wang::HOP_LENGTH as u32];
+            let targets = [*TARGET_FRAMES.start(), *TARGET_FRAMES.end(), *TARGET_BINS.start() as u32, *TARGET_BINS.end() as u32];
+            let stored = [density.reference_rank as u32, density.reference_targets as u32, density.key_bits()];
+            [&grid[..], &of_peaks(&wang::PEAKS), &targets, &stored].concat()
+        }
+        Algorithm::Panako => [&of_peaks(&panako::PEAKS)[..], &triple::PARAMETERS].concat(),
+        Algorithm::Haitsma => haitsma::PARAMETERS.to_vec(),
+    };
     let mut hasher = crc32fast::Hasher::new();
     for number in numbers {
         hasher.update(&number.to_le_bytes());

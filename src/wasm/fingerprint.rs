@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::fingerprint::catalog::{self, Replace};
 use crate::fingerprint::extraction::Extraction;
 use crate::fingerprint::inspect::{InspectOptions, inspect_bytes};
-use crate::fingerprint::{self as room, CatalogOptions, FingerprintOptions, MatchOptions, Wang};
+use crate::fingerprint::{self as room, CatalogOptions, FingerprintOptions, MatchOptions, Recipe, Scheme};
 
 /// Extracts the fingerprint of a sound step by step.
 #[wasm_bindgen]
@@ -23,12 +23,12 @@ pub struct Fingerprinter {
 
 #[wasm_bindgen]
 impl Fingerprinter {
-    /// Takes the sound. Options: `{ algorithm, profile, mix }`.
+    /// Takes the sound. Options: `{ algorithm, profile, mix, silence }`.
     #[wasm_bindgen(constructor)]
     pub fn new(sound: Sound, options: Option<Object>) -> Result<Self> {
         let options: FingerprintOptions = options::parse("options", options)?;
         let audio = sound.into_audio();
-        let extraction = Extraction::new(Wang::new(options.profile, options.mix), &audio)?;
+        let extraction = Extraction::new(Recipe::new(&options)?, &audio)?;
         Ok(Self { extraction, audio })
     }
 
@@ -116,7 +116,7 @@ impl Catalog {
     #[wasm_bindgen(constructor)]
     pub fn new(options: Option<Object>) -> Result<Self> {
         let options: CatalogOptions = options::parse("options", options)?;
-        Ok(Self { catalog: room::Catalog::new(options.profile) })
+        Ok(Self { catalog: room::Catalog::new(Scheme::new(options.algorithm, options.profile)?) })
     }
 
     /// Enrols a fingerprint under an id, with metadata as JSON.

@@ -13,6 +13,8 @@ mod music;
 mod recognition;
 #[path = "fingerprint/recordings.rs"]
 mod recordings;
+#[path = "fingerprint/scale.rs"]
+mod scale;
 #[path = "fingerprint/stored.rs"]
 mod stored;
 #[path = "fingerprint/streaming.rs"]

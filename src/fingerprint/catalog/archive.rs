@@ -8,7 +8,6 @@ use super::postings::{Postings, ROW_BYTES};
 use super::segment::Segments;
 use super::{Catalog, PARTS, Part, Track, check_id, check_metadata};
 use crate::error::{Error, Result};
-use crate::fingerprint::landmark::Density;
 use crate::fingerprint::matching::PART_TICKS;
 use crate::fingerprint::wire::{KIND_EXPORT, MAGIC, Reader, check_algorithm, check_kind, header};
 use crate::header::{HEADER_BYTES, Header};
@@ -65,7 +64,7 @@ impl Catalog {
             packed.extend_from_slice(rows);
             put_records(&mut content, &packed);
         }
-        let header = Header { payload_length: content.len() as u64, ..header(KIND_EXPORT, self.algorithm, self.profile) };
+        let header = Header { payload_length: content.len() as u64, ..header(KIND_EXPORT, self.scheme) };
         let mut bytes = header.to_bytes().to_vec();
         bytes.append(&mut content);
         Ok(bytes)
@@ -78,7 +77,7 @@ impl Catalog {
     pub fn import(bytes: &[u8]) -> Result<Self> {
         let (header, payload) = Header::read(bytes, MAGIC)?;
         check_kind(&header, KIND_EXPORT)?;
-        let profile = check_algorithm(&header)?;
+        let scheme = check_algorithm(&header)?;
         if header.payload_length != payload.len() as u64 {
             return Err(Error::invalid(format!(
                 "byte 16: the catalogue has {} bytes behind its header, there are {}: the file is cut off or has something appended",
@@ -97,7 +96,7 @@ impl Catalog {
         }
         let length = u64::from_le_bytes(reader.take()?);
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let mut catalog = Self::new(profile);
+        let mut catalog = Self::new(scheme);
         let mut tracks = Reader::new(reader.slice(length)?, HEADER_BYTES + 20);
         for number in 0..track_count {
             catalog.read_track(&mut tracks, number)?;
@@ -109,7 +108,7 @@ impl Catalog {
             return Err(reader.damaged(0, format!("the tracks' postings do not sum to {posting_count}")));
         }
         if posting_count > 0 {
-            let key_bits = Density::of(profile).key_bits();
+            let key_bits = scheme.key_bits();
             let counts_length = u32::from_le_bytes(reader.take()?) as usize;
             let escape_count = u32::from_le_bytes(reader.take()?) as usize;
             let low_keys_length = usize::try_from(u64::from_le_bytes(reader.take()?)).unwrap_or(usize::MAX);
@@ -147,6 +146,7 @@ impl Catalog {
                 return Err(reader.damaged(4, format!("a part of {ticks} ticks, the longest has {PART_TICKS}")));
             }
             self.parts.push(Part { track: number, layer, index, ticks });
+            self.rows.push(Vec::new());
         }
         if self.live.insert(id.clone(), number).is_some() {
             return Err(reader.damaged(0, format!("id {id:?} a second time")));

@@ -13,12 +13,8 @@ use serde::Serialize;
 
 use self::postings::Posting;
 use self::segment::Segments;
-use super::confidence;
-use super::landmark::{Density, Pairing, Probe, reference_landmarks};
-use super::matching::{Ballot, Hit, MatchOptions, PART_TICKS, QUERY_TICKS, Searched, Vote};
-use super::peaks::Peak;
-use super::print::{Algorithm, Print, Profile};
-use super::wang::TICK_SECONDS;
+use super::matching::{Hit, MatchOptions, PART_TICKS, Probe, Query, Searched};
+use super::print::{Algorithm, Print, Profile, Scheme};
 use crate::error::{Error, Result};
 
 /// Longest id, in bytes of UTF-8.
@@ -61,10 +57,11 @@ struct Part {
 /// Prints in memory that can be searched.
 #[derive(Debug, Clone)]
 pub struct Catalog {
-    algorithm: Algorithm,
-    profile: Profile,
+    scheme: Scheme,
     tracks: Vec<Track>,
     parts: Vec<Part>,
+    /// The rows of each part, where the algorithm has any.
+    rows: Vec<Vec<u8>>,
     live: BTreeMap<String, u32>,
     segments: Segments,
     dead_postings: usize,
@@ -110,14 +107,14 @@ pub struct KeyCount {
 }
 
 impl Catalog {
-    /// An empty catalogue of landmark prints of one profile.
+    /// An empty catalogue of prints of one scheme; a profile stands for landmarks of it.
     #[must_use]
-    pub fn new(profile: Profile) -> Self {
+    pub fn new(scheme: impl Into<Scheme>) -> Self {
         Self {
-            algorithm: Algorithm::Wang,
-            profile,
+            scheme: scheme.into(),
             tracks: Vec::new(),
             parts: Vec::new(),
+            rows: Vec::new(),
             live: BTreeMap::new(),
             segments: Segments::default(),
             dead_postings: 0,
@@ -127,13 +124,13 @@ impl Catalog {
     /// The algorithm of its prints.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
-        self.algorithm
+        self.scheme.algorithm()
     }
 
     /// The profile of its prints.
     #[must_use]
     pub fn profile(&self) -> Profile {
-        self.profile
+        self.scheme.profile()
     }
 
     /// Number of tracks.
@@ -173,15 +170,16 @@ impl Catalog {
             return Err(Error::invalid(format!("id {id:?} is enrolled already: choose another, or replace it with replace: true")));
         }
         let track = u32::try_from(self.tracks.len()).map_err(|_| Error::internal("track numbers are used up"))?;
-        let (parts, postings) = self.cut(print, track);
+        let (parts, rows, postings) = self.cut(print, track);
         let given = self.parts.len() + parts.len();
         if given > PARTS {
             return Err(Error::Limit { what: "number of track parts", name: "", given: given as f64, allowed: PARTS as f64 });
         }
         let count = postings.len();
-        self.segments.add(Density::of(self.profile).key_bits(), postings)?;
+        self.segments.add(self.scheme.key_bits(), postings)?;
         self.bury(id);
         self.parts.extend(parts);
+        self.rows.extend(rows);
         self.tracks.push(Track {
             id: id.to_string(),
             metadata: metadata.to_string(),
@@ -211,14 +209,9 @@ impl Catalog {
         options.check()?;
         self.check_print(print)?;
         let mut hits = Vec::new();
-        for peaks in print.layers() {
-            let mut start = 0;
-            while let Some(first) = peaks.get(start) {
-                let first_tick = first.frame();
-                let end = start + peaks[start..].partition_point(|peak| peak.frame() - first_tick < QUERY_TICKS);
-                self.find_excerpt(peaks, start..end, options, &mut hits)?;
-                start = end;
-            }
+        for mut query in Query::cut(print, options)? {
+            self.ask(&mut query)?;
+            self.take_hits(&mut query, options, &mut hits)?;
         }
         hits.sort_by(|a, b| {
             let order = b.confidence.total_cmp(&a.confidence).then(b.votes.cmp(&a.votes));
@@ -227,7 +220,7 @@ impl Catalog {
         let mut kept: Vec<Hit> = Vec::new();
         for hit in hits {
             let same_track = || kept.iter().filter(|other| other.id == hit.id);
-            let is_new = same_track().all(|other| (other.offset - hit.offset).abs() > 6.0 * TICK_SECONDS);
+            let is_new = same_track().all(|other| (other.offset - hit.offset).abs() > 6.0 * self.algorithm().tick_seconds());
             if is_new && same_track().count() < options.per_track as usize {
                 kept.push(hit);
             }
@@ -244,8 +237,8 @@ impl Catalog {
         let (full, all) =
             self.segments.sealed().map(postings::Postings::directory_fill).fold((0, 0), |sum, fill| (sum.0 + fill.0, sum.1 + fill.1));
         Stats {
-            algorithm: self.algorithm.name(),
-            profile: self.profile.name(),
+            algorithm: self.algorithm().name(),
+            profile: self.profile().name(),
             tracks: self.live.len(),
             parts: self.parts.iter().filter(|part| self.is_live(part)).count(),
             seconds: self.tracks.iter().filter(|track| track.is_live).map(|track| track.duration).sum(),
@@ -274,10 +267,12 @@ impl Catalog {
         }
         let mut part_numbers = vec![None; self.parts.len()];
         let mut parts = Vec::with_capacity(self.parts.len());
-        for (number, part) in part_numbers.iter_mut().zip(&self.parts) {
+        let mut rows = Vec::with_capacity(self.parts.len());
+        for ((number, part), part_rows) in part_numbers.iter_mut().zip(&self.parts).zip(&self.rows) {
             if let Some(track) = track_numbers.get(part.track as usize).copied().flatten() {
                 *number = Some(parts.len() as u32);
                 parts.push(Part { track, ..*part });
+                rows.push(part_rows.clone());
             }
         }
         // Numbers keep their order, so that the postings stay sorted.
@@ -287,11 +282,12 @@ impl Catalog {
         };
         let count = tracks.iter().map(|track| track.postings).sum();
         let postings = self.segments.iter().filter_map(number);
-        let packed = postings::Postings::pack(Density::of(self.profile).key_bits(), count, postings)?;
+        let packed = postings::Postings::pack(self.scheme.key_bits(), count, postings)?;
         self.segments = Segments::of(packed);
         self.live = tracks.iter().zip(0..).map(|(track, number)| (track.id.clone(), number)).collect();
         self.tracks = tracks;
         self.parts = parts;
+        self.rows = rows;
         self.dead_postings = 0;
         Ok(())
     }
@@ -316,127 +312,105 @@ impl Catalog {
     }
 
     fn check_print(&self, print: &Print) -> Result<()> {
-        if print.algorithm() != self.algorithm || print.profile() != self.profile {
+        if print.scheme() != self.scheme {
             return Err(Error::invalid(format!(
                 "the print is {} with profile {:?}, the catalogue holds {} with profile {:?}: extract it with the catalogue's options",
                 print.algorithm().name(),
                 print.profile().name(),
-                self.algorithm.name(),
-                self.profile.name()
+                self.algorithm().name(),
+                self.profile().name()
             )));
         }
         Ok(())
     }
 
-    /// The parts and postings of a print, numbered behind those that exist.
-    fn cut(&self, print: &Print, track: u32) -> (Vec<Part>, Vec<Posting>) {
+    /// The parts with their rows, and the postings of a print, numbered behind those that exist.
+    fn cut(&self, print: &Print, track: u32) -> (Vec<Part>, Vec<Vec<u8>>, Vec<Posting>) {
         let mut parts: Vec<Part> = Vec::new();
+        let mut rows = Vec::new();
         let mut postings = Vec::new();
-        let unused_bits = 32 - Density::of(self.profile).key_bits();
-        for (peaks, layer) in print.layers().iter().zip(0..) {
-            for landmark in reference_landmarks(peaks, self.profile) {
-                let index = landmark.frame / PART_TICKS;
-                let time = landmark.frame % PART_TICKS;
-                if parts.last().is_none_or(|part| (part.layer, part.index) != (layer, index)) {
-                    parts.push(Part { track, layer, index, ticks: 0 });
-                }
-                if let Some(part) = parts.last_mut() {
-                    part.ticks = part.ticks.max(time + 1);
-                }
-                let part = (self.parts.len() + parts.len() - 1) as u32;
-                postings.push(Posting { key: landmark.hash >> unused_bits, part, time: time as u16 });
+        for number in 0..print.layers().len() {
+            let (layer, first) = (number as u8, parts.len());
+            let references = print.references(number);
+            let stored = print.rows(number);
+            let row_count = stored.bytes.len().checked_div(stored.row_bytes).unwrap_or(0) as u32;
+            let ticks = references.last().map_or(0, |last| last.tick + 1).max(row_count);
+            for index in 0..ticks.div_ceil(PART_TICKS) {
+                parts.push(Part { track, layer, index, ticks: (ticks - index * PART_TICKS).min(PART_TICKS) });
+                let start = (index * PART_TICKS) as usize * stored.row_bytes;
+                let end = stored.bytes.len().min(start + PART_TICKS as usize * stored.row_bytes);
+                rows.push(stored.bytes.get(start..end).unwrap_or_default().to_vec());
             }
+            let base = (self.parts.len() + first) as u32;
+            let posting = |reference: super::print::Reference| Posting {
+                key: reference.key,
+                part: base + reference.tick / PART_TICKS,
+                time: (reference.tick % PART_TICKS) as u16,
+            };
+            postings.extend(references.into_iter().map(posting));
         }
-        (parts, postings)
+        (parts, rows, postings)
     }
 
-    /// Appends the hits of the anchors `range` of `peaks`.
-    fn find_excerpt(&self, peaks: &[Peak], range: std::ops::Range<usize>, options: &MatchOptions, hits: &mut Vec<Hit>) -> Result<()> {
-        let anchors = &peaks[range.clone()];
-        let (Some(first), Some(last)) = (anchors.first(), anchors.last()) else { return Ok(()) };
-        let mut probes = Vec::new();
-        let mut pairing = Pairing::new(self.profile);
-        for index in range.clone() {
-            pairing.probes_of(peaks, index, &mut probes);
-        }
-        let votes = self.votes(probes, peaks, range.start, first.frame())?;
-        let ballot = Ballot::new(votes, anchors, first.frame());
-        let live = self.parts.iter().filter(|part| self.is_live(part));
-        let (parts, ticks) = live.fold((0, 0), |(parts, ticks), part| (parts + 1, ticks + u64::from(part.ticks)));
-        let searched = Searched { parts, ticks, query_ticks: last.frame() - first.frame() + 1 };
-        let continues = |part: u32, next: u32| match (self.parts.get(part as usize), self.parts.get(next as usize)) {
-            (Some(part), Some(next)) => (part.track, part.layer, part.index + 1) == (next.track, next.layer, next.index),
-            _ => false,
-        };
-        for found in ballot.matches(options.per_track as usize, searched, continues) {
-            let confidence = confidence::of(found.evidence, self.profile);
-            if confidence < options.min_confidence {
-                continue;
+    /// Looks up what a query asks for, light ranges first.
+    fn ask(&self, query: &mut Query) -> Result<()> {
+        // (postings, number of the probe)
+        let mut ranges: Vec<(usize, usize)> = Vec::new();
+        for (number, probe) in query.probes().iter().enumerate() {
+            let count = self.segments.count(probe.low, probe.high);
+            if count > 0 {
+                ranges.push((count, number));
             }
-            let Some(part) = self.parts.get(found.part as usize) else { continue };
-            let Some(track) = self.tracks.get(part.track as usize) else { continue };
-            let offset = (found.offset + f64::from(part.index) * f64::from(PART_TICKS)) * TICK_SECONDS;
-            let seconds = |tick: u32| f64::from(tick) * TICK_SECONDS;
-            let metadata = serde_json::from_str(&track.metadata).map_err(|error| Error::internal(format!("stored metadata: {error}")))?;
-            let mut histogram = ballot.histogram(found.part);
-            histogram.start += f64::from(part.index) * f64::from(PART_TICKS) * TICK_SECONDS;
-            hits.push(Hit {
-                id: track.id.clone(),
-                metadata,
-                confidence,
-                evidence: found.evidence,
-                votes: found.votes,
-                offset,
-                time_scale: 1.0,
-                pitch_scale: 1.0,
-                query_start: seconds(found.query.0),
-                query_end: seconds(found.query.1),
-                ref_start: seconds(found.query.0) + offset,
-                ref_end: seconds(found.query.1) + offset,
-                histogram,
+        }
+        ranges.sort_unstable();
+        let heavy = HEAVY_POSTINGS.max(self.segments.len() / HEAVY_SHARE);
+        let mut votes = 0;
+        for (index, (count, number)) in ranges.into_iter().enumerate() {
+            votes += count.saturating_mul(query.weight(number));
+            if (count > heavy && index >= LEAST_KEYS) || votes > VOTES {
+                break;
+            }
+            let Some(&Probe { low, high }) = query.probes().get(number) else { continue };
+            self.segments.visit(low, high, |key, part, time| {
+                if self.parts.get(part as usize).is_some_and(|part| self.is_live(part)) {
+                    query.vote(number, key, part, time);
+                }
             });
         }
         Ok(())
     }
 
-    /// The votes of probes, light keys first. Anchors count from `first_anchor`, ticks from `first_tick`.
-    fn votes(&self, mut probes: Vec<Probe>, peaks: &[Peak], first_anchor: usize, first_tick: u32) -> Result<Vec<Vote>> {
-        let unused_bits = 32 - Density::of(self.profile).key_bits();
-        probes.sort_unstable();
-        probes.dedup();
-        // (postings, key, probes)
-        let mut keys: Vec<(usize, u32, std::ops::Range<usize>)> = Vec::new();
-        let mut start = 0;
-        while let Some(first) = probes.get(start) {
-            let end = start + probes[start..].partition_point(|probe| probe.hash == first.hash);
-            let key = first.hash >> unused_bits;
-            let count = self.segments.count(key);
-            if count > 0 {
-                keys.push((count, key, start..end));
+    /// Appends what a query found.
+    fn take_hits(&self, query: &mut Query, options: &MatchOptions, hits: &mut Vec<Hit>) -> Result<()> {
+        let least = options.least_confidence(self.scheme);
+        let part_seconds = f64::from(PART_TICKS) * self.algorithm().tick_seconds();
+        for found in query.matches(self) {
+            if found.confidence < least {
+                continue;
             }
-            start = end;
-        }
-        keys.sort_unstable_by_key(|&(count, key, _)| (count, key));
-        let heavy = HEAVY_POSTINGS.max(self.segments.len() / HEAVY_SHARE);
-        let mut votes: Vec<Vote> = Vec::new();
-        for (index, (count, key, probed)) in keys.into_iter().enumerate() {
-            let more = count.saturating_mul(probed.len());
-            if (count > heavy && index >= LEAST_KEYS) || votes.len() + more > VOTES {
-                break;
-            }
-            let bytes = (more * size_of::<Vote>()) as u64;
-            votes.try_reserve(more).map_err(|_| Error::OutOfMemory { what: "the votes of a query", bytes })?;
-            self.segments.visit(key, |part, time| {
-                if self.parts.get(part as usize).is_some_and(|part| self.is_live(part)) {
-                    for probe in &probes[probed.clone()] {
-                        let anchor = probe.anchor as usize;
-                        let tick = peaks.get(anchor).map_or(first_tick, |peak| peak.frame());
-                        votes.push(Vote::new(part, time, tick - first_tick, (anchor - first_anchor) as u16));
-                    }
-                }
+            let Some(part) = self.parts.get(found.part as usize) else { continue };
+            let Some(track) = self.tracks.get(part.track as usize) else { continue };
+            let start = f64::from(part.index) * part_seconds;
+            let metadata = serde_json::from_str(&track.metadata).map_err(|error| Error::internal(format!("stored metadata: {error}")))?;
+            let mut histogram = found.histogram;
+            histogram.start += start;
+            hits.push(Hit {
+                id: track.id.clone(),
+                metadata,
+                confidence: found.confidence,
+                evidence: found.evidence,
+                votes: found.votes,
+                offset: found.offset + start,
+                time_scale: found.time_scale,
+                pitch_scale: found.pitch_scale,
+                query_start: found.query.0,
+                query_end: found.query.1,
+                ref_start: found.reference.0 + start,
+                ref_end: found.reference.1 + start,
+                histogram,
             });
         }
-        Ok(votes)
+        Ok(())
     }
 
     fn heaviest_keys(&self) -> Vec<KeyCount> {
@@ -459,6 +433,27 @@ impl Catalog {
         }
         close(run, &mut heaviest);
         heaviest.into_iter().rev().map(|(postings, key)| KeyCount { key, postings }).collect()
+    }
+}
+
+impl Searched for Catalog {
+    fn parts(&self) -> usize {
+        self.parts.iter().filter(|part| self.is_live(part)).count()
+    }
+
+    fn ticks(&self) -> u64 {
+        self.parts.iter().filter(|part| self.is_live(part)).map(|part| u64::from(part.ticks)).sum()
+    }
+
+    fn continues(&self, part: u32, next: u32) -> bool {
+        match (self.parts.get(part as usize), self.parts.get(next as usize)) {
+            (Some(part), Some(next)) => (part.track, part.layer, part.index + 1) == (next.track, next.layer, next.index),
+            _ => false,
+        }
+    }
+
+    fn rows(&self, part: u32) -> &[u8] {
+        self.rows.get(part as usize).map_or(&[], Vec::as_slice)
     }
 }
 

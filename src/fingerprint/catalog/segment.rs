@@ -67,22 +67,24 @@ impl Segments {
         self.recent.capacity() * size_of::<Posting>() + self.sealed().map(Postings::bytes).sum::<usize>()
     }
 
-    /// Number of postings with `key`.
+    /// Number of postings with keys `low..=high`.
     #[must_use]
-    pub fn count(&self, key: u32) -> usize {
-        self.recent_range(key).len() + self.sealed().map(|postings| postings.range(key, key).len()).sum::<usize>()
+    pub fn count(&self, low: u32, high: u32) -> usize {
+        self.recent_range(low, high).len() + self.sealed().map(|postings| postings.range(low, high).len()).sum::<usize>()
     }
 
-    /// Calls `visit` with part and time of each posting with `key`.
-    pub fn visit(&self, key: u32, mut visit: impl FnMut(u32, u16)) {
+    /// Calls `visit` with key, part and time of each posting with keys `low..=high`.
+    pub fn visit(&self, low: u32, high: u32, mut visit: impl FnMut(u32, u32, u16)) {
         for postings in self.sealed() {
-            for place in postings.range(key, key) {
-                let (part, time) = postings.row(place);
-                visit(part, time);
+            for key in low..=high {
+                for place in postings.range(key, key) {
+                    let (part, time) = postings.row(place);
+                    visit(key, part, time);
+                }
             }
         }
-        for posting in self.recent_range(key) {
-            visit(posting.part, posting.time);
+        for posting in self.recent_range(low, high) {
+            visit(posting.key, posting.part, posting.time);
         }
     }
 
@@ -95,9 +97,9 @@ impl Segments {
         merge(lists)
     }
 
-    fn recent_range(&self, key: u32) -> &[Posting] {
-        let start = self.recent.partition_point(|posting| posting.key < key);
-        let end = start + self.recent[start..].partition_point(|posting| posting.key == key);
+    fn recent_range(&self, low: u32, high: u32) -> &[Posting] {
+        let start = self.recent.partition_point(|posting| posting.key < low);
+        let end = start + self.recent[start..].partition_point(|posting| posting.key <= high);
         &self.recent[start..end]
     }
 

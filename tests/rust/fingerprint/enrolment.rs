@@ -66,8 +66,8 @@ fn options_out_of_range_are_refused_by_name() {
         (MatchOptions { top: 0, ..good }, "top"),
         (MatchOptions { top: 101, ..good }, "top"),
         (MatchOptions { per_track: 11, ..good }, "perTrack"),
-        (MatchOptions { min_confidence: 1.5, ..good }, "minConfidence"),
-        (MatchOptions { min_confidence: f64::NAN, ..good }, "minConfidence"),
+        (MatchOptions { min_confidence: Some(1.5), ..good }, "minConfidence"),
+        (MatchOptions { min_confidence: Some(f64::NAN), ..good }, "minConfidence"),
     ] {
         let error = catalog.find(&clip(1), &options).unwrap_err();
         assert!(error.kind() == "invalid-input" && error.to_string().contains(name), "{error}");

@@ -48,8 +48,8 @@ fn evaluate(split: &str, first_seed: u64) {
         ("white 5 dB 2 s", 2.0, |clip, seed| with_white_noise(clip, 5.0, seed)),
         ("white 0 dB 2 s", 2.0, |clip, seed| with_white_noise(clip, 0.0, seed)),
     ];
-    let options = MatchOptions { top: 1, min_confidence: 0.0, ..MatchOptions::default() };
-    let default_minimum = MatchOptions::default().min_confidence;
+    let options = MatchOptions { top: 1, min_confidence: Some(0.0), ..MatchOptions::default() };
+    let default_minimum = otolith::fingerprint::confidence::default_minimum(Profile::Default.into());
     for profile in Profile::ALL {
         let mut catalog = Catalog::new(profile);
         for (number, track) in tracks.iter().enumerate() {

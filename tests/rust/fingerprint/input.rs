@@ -26,7 +26,7 @@ fn silence_has_an_empty_print_that_matches_nothing() {
     catalog.enrol("music", "null", &Wang::default().extract(&audio(vec![music(1, 20.0, 8_000)], 8_000)).unwrap(), Replace::No).unwrap();
     for level in [0.0, 1e-6] {
         let print = Wang::default().extract(&audio(vec![vec![level; 80_000]], 8_000)).unwrap();
-        assert_eq!((print.layers(), print.hash_count()), (&[vec![]][..], 0));
+        assert_eq!((print.layers()[0].is_empty(), print.hash_count()), (true, 0));
         assert_eq!(catalog.find(&print, &MatchOptions::default()).unwrap(), []);
         catalog.enrol("silence", "null", &print, Replace::Yes).unwrap();
     }
@@ -110,7 +110,7 @@ fn a_gain_of_a_power_of_two_changes_no_hash() {
     let hashes = |gain: f32| {
         let scaled = sound.iter().map(|sample| sample * gain).collect();
         let print = Wang::default().extract(&audio(vec![scaled], 8_000)).unwrap();
-        otolith::fingerprint::landmark::reference_landmarks(&print.layers()[0], Profile::Default)
+        otolith::fingerprint::landmark::reference_landmarks(print.layers()[0].peaks(), Profile::Default)
     };
     let loud = hashes(1.0);
     for gain in [0.5, 2.0, 8.0] {

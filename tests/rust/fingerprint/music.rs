@@ -31,12 +31,17 @@ const SCALES: [[u8; 7]; 3] = [[0, 2, 4, 5, 7, 9, 11], [0, 2, 3, 5, 7, 8, 10], [0
 
 /// `seconds` of music at `rate` hertz. Detuned by up to 50 cents and varied in tempo, so that no two seeds share a grid.
 pub fn music(seed: u64, seconds: f64, rate: u32) -> Vec<f32> {
+    rendition(seed, seconds, rate, 1.0, 1.0)
+}
+
+/// The first `seconds` of the score of [`music`] played at `tempo` times its tempo and `pitch` times its pitch: no artefacts.
+pub fn rendition(seed: u64, seconds: f64, rate: u32, tempo: f64, pitch: f64) -> Vec<f32> {
     let mut random = Random::new(seed.wrapping_mul(0x2545_F491_4F6C_DD1D) ^ 0xA5A5);
     let rate = f64::from(rate);
-    let length = (seconds * rate) as usize;
+    let length = (seconds / tempo * rate) as usize;
     let mut sound = vec![0.0f64; length];
     let beat = 60.0 / ((80.0 + 60.0 * random.next()) * (0.92 + 0.16 * random.next()));
-    let tuning = 440.0 * 2f64.powf((random.next() - 0.5) / 12.0);
+    let tuning = pitch * 440.0 * 2f64.powf((random.next() - 0.5) / 12.0);
     let scale = SCALES[random.below(SCALES.len())];
     let root = random.below(12) as f64;
     for voice in 0..4 {
@@ -52,7 +57,7 @@ pub fn music(seed: u64, seconds: f64, rate: u32) -> Vec<f32> {
                 let pitch = low + octave + f64::from(scale[degree.rem_euclid(7) as usize]);
                 let frequency = tuning * 2f64.powf((pitch - 69.0) / 12.0);
                 let level = 0.04 + 0.08 * random.next();
-                note(&mut sound, rate, time, notes, frequency, level, &harmonics);
+                note(&mut sound, rate, time / tempo, notes / tempo, frequency, level, &harmonics);
             }
             time += notes;
         }
@@ -60,7 +65,7 @@ pub fn music(seed: u64, seconds: f64, rate: u32) -> Vec<f32> {
     let mut time = 0.0;
     let mut count = 0;
     while time < seconds {
-        drum(&mut sound, rate, time, count % 2 == 1, &mut random);
+        drum(&mut sound, rate, time / tempo, count % 2 == 1, &mut random);
         time += beat * 0.5;
         count += 1;
     }
