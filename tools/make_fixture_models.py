@@ -40,17 +40,17 @@ def model(nodes, inputs, outputs, constants, opset: int = 17) -> onnx.ModelProto
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8, producer_name="otolith")
 
 
-def constant_masks(opset: int = 17, bins: int = BINS, stems: int = 2) -> onnx.ModelProto:
+def constant_masks(opset: int = 17, bins: int = BINS, stems: int = 2, frames: int | str = "frames", shares=SHARES) -> onnx.ModelProto:
     """Masks that do not look at the input's values; `features` is the input times zero, so the graph can be cut there."""
     nodes = [helper.make_node("Mul", ["spectrum", "zero"], ["features"])]
     constants = [scalar(0.0, "zero")]
     parts = []
     for stem in range(stems):
-        constants.append(real_mask(SHARES[stem], f"share_{stem}"))
+        constants.append(real_mask(shares[stem], f"share_{stem}"))
         nodes.append(helper.make_node("Add", ["features", f"share_{stem}"], [f"mask_{stem}"]))
         parts.append(f"mask_{stem}")
     nodes.append(helper.make_node("Concat", parts, ["masks"], axis=1))
-    return model(nodes, {"spectrum": [1, 4, "frames", bins]}, {"masks": [1, 4 * stems, "frames", bins]}, constants, opset)
+    return model(nodes, {"spectrum": [1, 4, frames, bins]}, {"masks": [1, 4 * stems, frames, bins]}, constants, opset)
 
 
 def scaled_copies(contract_input: list, contract_output: list, axis: int, new_axis: bool) -> onnx.ModelProto:
@@ -69,10 +69,24 @@ def scaled_copies(contract_input: list, contract_output: list, axis: int, new_ax
     return model(nodes, {"mix": contract_input}, {"stems": contract_output}, constants)
 
 
-def mdx_quarter() -> onnx.ModelProto:
+def mdx_quarter(batch: int | str = 1, bins: int = 3072, frames: int | str = 256) -> onnx.ModelProto:
     nodes = [helper.make_node("Mul", ["mix", "share"], ["target"])]
-    shape = [1, 4, 3072, 256]
+    shape = [batch, 4, bins, frames]
     return model(nodes, {"mix": shape}, {"target": shape}, [scalar(SHARES[0], "share")])
+
+
+def one_copy() -> onnx.ModelProto:
+    """A waveform network that gives a single stem without an axis for it, whatever its manifest says."""
+    nodes = [helper.make_node("Mul", ["mix", "share"], ["stem"])]
+    return model(nodes, {"mix": [1, 2, "samples"]}, {"stem": [1, 2, "samples"]}, [scalar(SHARES[0], "share")])
+
+
+def endless_copies() -> onnx.ModelProto:
+    """A waveform network that divides by zero."""
+    nodes = [helper.make_node("Div", ["mix", "zero"], ["endless"]), helper.make_node("Reshape", ["endless", "shape"], ["stem"]),
+             helper.make_node("Concat", ["stem", "stem"], ["stems"], axis=1)]
+    constants = [scalar(0.0, "zero"), numpy_helper.from_array(np.asarray([1, 1, 2, -1], np.int64), "shape")]
+    return model(nodes, {"mix": [1, 2, "samples"]}, {"stems": [1, 2, 2, "samples"]}, constants)
 
 
 def infinite_masks() -> onnx.ModelProto:
@@ -121,18 +135,29 @@ def three_axes() -> onnx.ModelProto:
 COMPLEX = {"n_fft": 4096, "hop": 1024, "gain": "std", "consistency": "energy"}
 CUT = COMPLEX | {"features": "features"}
 SPECTRA = [1, 4, "frames", BINS], [1, 8, "frames", BINS]
+WAVES = {"gain": "none", "consistency": "residual"}
+MDX = {"n_fft": 6144, "hop": 1024, "bins": 3072, "frames": 256, "compensate": 1.0, "gain": "none", "consistency": "residual"}
+FIXED_FRAMES = 301
+FIXED_SAMPLES = 262_144
+FIVE = ["vocals", "drums", "bass", "instruments", "fx"]
+FIVE_SHARES = (0.125, 0.25, 0.0625, 0.5, 0.0625)
 
 
-def fixtures() -> list[tuple[str, str, dict, onnx.ModelProto]]:
-    """Name, contract, parameters and network of each fixture; the names of wrong ones begin with `wrong-`."""
-    return [
+def fixtures() -> list[tuple[str, str, dict, onnx.ModelProto, list[str], str]]:
+    """Name, contract, parameters, network, stems and residual of each fixture; the names of wrong ones begin with `wrong-`."""
+    def waves(samples):
+        return scaled_copies([1, 2, samples], [1, 2, 2, samples], axis=1, new_axis=True)
+
+    of_two = [
         ("mask-quarters", "complex-mask", CUT, constant_masks()),
         ("map-quarters", "complex-map", COMPLEX, scaled_copies(*SPECTRA, axis=1, new_axis=False)),
-        ("waveform-quarters", "waveform", {"samples": None, "gain": "none", "consistency": "residual"},
-         scaled_copies([1, 2, "samples"], [1, 2, 2, "samples"], axis=1, new_axis=True)),
-        ("mdx-quarter", "mdx",
-         {"n_fft": 6144, "hop": 1024, "bins": 3072, "frames": 256, "compensate": 1.0, "gain": "none", "consistency": "residual"},
-         mdx_quarter()),
+        ("waveform-quarters", "waveform", WAVES | {"samples": None}, waves("samples")),
+        ("mdx-quarter", "mdx", MDX, mdx_quarter()),
+        # What is left out has its contract's default.
+        ("mask-fixed", "complex-mask", {"frames": FIXED_FRAMES}, constant_masks(frames=FIXED_FRAMES)),
+        ("waveform-fixed", "waveform", {"samples": FIXED_SAMPLES}, waves(FIXED_SAMPLES)),
+        ("mdx-open", "mdx", {"n_fft": 2048, "hop": 512, "bins": 1025, "frames": 128, "compensate": 2.0},
+         mdx_quarter("batch", 1025, "frames")),
         ("wrong-bins", "complex-mask", CUT, constant_masks(bins=1025)),
         ("wrong-stems", "complex-mask", CUT, constant_masks(stems=1)),
         ("wrong-rank", "complex-mask", COMPLEX, three_axes()),
@@ -141,14 +166,26 @@ def fixtures() -> list[tuple[str, str, dict, onnx.ModelProto]]:
         ("wrong-features", "complex-mask", COMPLEX | {"features": "absent"}, constant_masks()),
         ("wrong-infinite", "complex-mask", COMPLEX, infinite_masks()),
         ("wrong-on-tones", "complex-mask", CUT, masks_broken_by_tones()),
+        ("wrong-fixed", "complex-mask", COMPLEX, constant_masks(frames=FIXED_FRAMES)),
+        ("wrong-map-stems", "complex-map", COMPLEX, constant_masks(stems=1)),
+        ("wrong-waveform-stems", "waveform", WAVES, one_copy()),
+        ("wrong-waveform-samples", "waveform", WAVES | {"samples": 131_072}, waves(FIXED_SAMPLES)),
+        ("wrong-waveform-infinite", "waveform", WAVES, endless_copies()),
+        ("wrong-mdx-bins", "mdx", MDX, mdx_quarter(bins=2048)),
+        ("wrong-mdx-frames", "mdx", MDX, mdx_quarter(frames=128)),
     ]
+    others = [
+        ("mask-five", "complex-mask", CUT, constant_masks(stems=5, shares=FIVE_SHARES), FIVE, "instruments"),
+        ("mask-one", "complex-mask", CUT, constant_masks(stems=1), ["vocals"], "rest"),
+    ]
+    return [(*fixture, STEMS, STEMS[-1]) for fixture in of_two] + others
 
 
 def write(folder: Path) -> dict:
     """Writes every file and `manifest.json`; gives the manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
-    for name, contract, parameters, proto in fixtures():
+    for name, contract, parameters, proto, stems, residual in fixtures():
         model_bytes = proto.SerializeToString(deterministic=True)
         file = f"{name}-1.0.0.onnx"
         (folder / file).write_bytes(model_bytes)
@@ -156,7 +193,7 @@ def write(folder: Path) -> dict:
             "name": name, "kind": "separator", "model_version": "1.0.0", "file": file, "bytes": len(model_bytes),
             "sha256": hashlib.sha256(model_bytes).hexdigest(), "opset": proto.opset_import[0].version,
             "min_package_version": "0.1.0", "licence": "MIT OR Apache-2.0", "contract": contract, "sample_rate": 44100,
-            "stems": STEMS, "residual": STEMS[-1], "parameters": parameters,
+            "stems": stems, "residual": residual, "parameters": parameters,
         })
     manifest = {"schema": 1, "models": entries}
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")

@@ -18,7 +18,12 @@ self.onmessage = async ({ data: { entry, rounds } }) => {
   const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
   const input = new ort.Tensor("float32", noise(4 * FRAMES * BINS, 3), [1, 4, FRAMES, BINS]);
 
-  const chunk = () => timed(() => new ChunkTask(model, left, right, 1, true).run(() => {}));
+  const chunk = () =>
+    timed(() => {
+      const task = new ChunkTask(model, left, right, 1, true);
+      task.run(() => {});
+      return task.finish();
+    });
   const times = { ours: [], theirs: [], oursAgain: [] };
   for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
     const ours = await chunk();

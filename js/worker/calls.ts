@@ -1,7 +1,7 @@
 import { OtolithError } from "../errors.js";
 import { type Call, isTrap } from "./call.js";
-import type { Calls, Method, PrintData, SoundInput, WorkerKind } from "./protocol.js";
-import type { Catalog, CoreRooms, Freeable, NeuralRooms, Print, Separation, Sound } from "./rooms.js";
+import type { Calls, ChunkParams, Method, NetworkTensor, PrintData, SoundInput, WorkerKind } from "./protocol.js";
+import type { Catalog, ChunkTask, CoreRooms, Freeable, NeuralRooms, Print, Separation, SeparatorModel, Sound } from "./rooms.js";
 
 /** What a worker answers a call with, and which buffers leave with the answer. */
 export type Answer<M extends Method> = { result: Calls[M]["result"]; transfer?: ArrayBuffer[] };
@@ -12,7 +12,8 @@ type Handlers = { [M in Exclude<Method, "initialise">]: (params: Calls[M]["param
 export class Instance {
   readonly #rooms: CoreRooms | NeuralRooms;
   readonly #kind: WorkerKind;
-  readonly #models = new Map<string, Freeable>();
+  readonly #models = new Map<string, SeparatorModel>();
+  #task: ChunkTask | undefined;
   #separation: Separation | undefined;
   #catalog: Catalog | undefined;
 
@@ -114,14 +115,29 @@ export class Instance {
       return { result: null };
     },
 
-    runChunk: ({ key, left, right, gain, conditioning }, call) => {
-      const model = this.#models.get(key);
-      if (!model) throw new OtolithError("internal", `model ${key} is not loaded in this worker`);
-      const task = new (this.#neural().ChunkTask)(model, left, right, gain, conditioning);
-      return use(task, () => {
-        const stems = task.run((fraction) => call.report("infer", fraction, 1));
-        return { result: stems, transfer: [stems.buffer] };
-      });
+    runChunk: (params, call) => {
+      this.#dropChunk();
+      this.#task = this.#newTask(params);
+      return this.#complete(call);
+    },
+
+    prepareChunk: (params) => {
+      this.#dropChunk();
+      this.#task = this.#newTask(params);
+      const input = this.#task.prepare();
+      return { result: input, transfer: [input.values.buffer] };
+    },
+
+    completeChunk: ({ output }, call) => this.#complete(call, output),
+
+    dropChunk: () => {
+      this.#dropChunk();
+      return { result: null };
+    },
+
+    probeModel: ({ key }) => {
+      const probe = this.#model(key).probe();
+      return { result: probe, transfer: [probe.input.buffer, probe.output.buffer] };
     },
 
     openCatalog: ({ options }) => {
@@ -195,6 +211,32 @@ export class Instance {
   #closeSeparation(): void {
     this.#separation?.free();
     this.#separation = undefined;
+  }
+
+  #model(key: string): SeparatorModel {
+    const model = this.#models.get(key);
+    if (!model) throw new OtolithError("internal", `model ${key} is not loaded in this worker`);
+    return model;
+  }
+
+  #newTask({ key, left, right, gain, conditioning }: ChunkParams): ChunkTask {
+    return new (this.#neural().ChunkTask)(this.#model(key), left, right, gain, conditioning);
+  }
+
+  /** Stems of the kept chunk. It stays if its output is refused, so that the network can still be run here. */
+  #complete(call: Call, output?: NetworkTensor): { result: Float32Array<ArrayBuffer>; transfer: ArrayBuffer[] } {
+    const task = this.#task;
+    if (!task) throw new OtolithError("internal", "no chunk is prepared in this worker");
+    if (output) task.supply(output.shape, output.values);
+    else task.run((fraction) => call.report("infer", fraction, 1));
+    this.#task = undefined;
+    const stems = task.finish();
+    return { result: stems, transfer: [stems.buffer] };
+  }
+
+  #dropChunk(): void {
+    this.#task?.free();
+    this.#task = undefined;
   }
 
   #openedCatalog(): Catalog {

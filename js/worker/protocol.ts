@@ -77,6 +77,29 @@ export interface ChunkInput {
   readonly right: Float32Array<ArrayBuffer>;
 }
 
+/** Input or output of a network, row-major. */
+export interface NetworkTensor {
+  readonly shape: number[];
+  readonly values: Float32Array<ArrayBuffer>;
+}
+
+/** What a network makes of fixed noise on the CPU. */
+export interface NetworkProbe {
+  readonly inputShape: number[];
+  readonly input: Float32Array<ArrayBuffer>;
+  readonly outputShape: number[];
+  readonly output: Float32Array<ArrayBuffer>;
+}
+
+/** A chunk on its way into a worker that has the model `key`. */
+export interface ChunkParams {
+  readonly key: string;
+  readonly left: Float32Array;
+  readonly right: Float32Array;
+  readonly gain: number;
+  readonly conditioning: boolean;
+}
+
 /** A finished stretch of all stems: `stems[stem][channel]`. */
 export interface SegmentData {
   readonly index: number;
@@ -115,10 +138,14 @@ export interface Calls {
   closeSeparation: { params: Record<never, never>; result: null };
   hasModel: { params: { key: string }; result: boolean };
   loadModel: { params: { key: string; entry: string; bytes: ArrayBuffer }; result: null };
-  runChunk: {
-    params: { key: string; left: Float32Array; right: Float32Array; gain: number; conditioning: boolean };
-    result: Float32Array<ArrayBuffer>;
-  };
+  /** One chunk, the network run here. */
+  runChunk: { params: ChunkParams; result: Float32Array<ArrayBuffer> };
+  /** The network's input; the worker keeps the chunk, one at a time. */
+  prepareChunk: { params: ChunkParams; result: NetworkTensor };
+  /** Stems of the kept chunk, from the network's output, or by running the network here. A chunk whose output is refused stays. */
+  completeChunk: { params: { output?: NetworkTensor }; result: Float32Array<ArrayBuffer> };
+  dropChunk: { params: Record<never, never>; result: null };
+  probeModel: { params: { key: string }; result: NetworkProbe };
   openCatalog: { params: { options: { algorithm?: string; profile?: string } }; result: null };
   importCatalog: { params: { bytes: Uint8Array }; result: null };
   exportCatalog: { params: Record<never, never>; result: Uint8Array<ArrayBuffer> };

@@ -1,7 +1,15 @@
 import type { BeatTrack } from "../beats.js";
 import type { CatalogStats, Match } from "../catalog.js";
 import type { FingerprintProfile } from "../fingerprint.js";
-import type { ClickSettings, FingerprintSettings, SeparationSettings, SoundLimits, WavFormat } from "./protocol.js";
+import type {
+  ClickSettings,
+  FingerprintSettings,
+  NetworkProbe,
+  NetworkTensor,
+  SeparationSettings,
+  SoundLimits,
+  WavFormat,
+} from "./protocol.js";
 
 /** What both wasm files export, as `src/wasm` writes it. Every object lives in linear memory until `free` or until a call takes it. */
 export interface CoreRooms {
@@ -28,8 +36,8 @@ export interface CoreRooms {
 
 /** What neural.wasm exports besides. */
 export interface NeuralRooms extends CoreRooms {
-  SeparatorModel: { new (entry: string, bytes: Uint8Array): Freeable };
-  ChunkTask: { new (model: Freeable, left: Float32Array, right: Float32Array, gain: number, conditioning: boolean): ChunkTask };
+  SeparatorModel: { new (entry: string, bytes: Uint8Array): SeparatorModel };
+  ChunkTask: { new (model: SeparatorModel, left: Float32Array, right: Float32Array, gain: number, conditioning: boolean): ChunkTask };
 }
 
 /** Something in linear memory. */
@@ -77,9 +85,18 @@ export interface Segment extends Freeable {
   stem(stem: number, channel: number): Float32Array<ArrayBuffer>;
 }
 
-/** One chunk through the network. */
+/** A loaded model. */
+export interface SeparatorModel extends Freeable {
+  readonly weightHash: string;
+  probe(): NetworkProbe;
+}
+
+/** One chunk through the network: `run`, or `prepare` and `supply`, then `finish`, which consumes it. */
 export interface ChunkTask extends Freeable {
-  run(onProgress: (fraction: number) => void): Float32Array<ArrayBuffer>;
+  prepare(): NetworkTensor;
+  run(onProgress: (fraction: number) => void): void;
+  supply(shape: number[], values: Float32Array): void;
+  finish(): Float32Array<ArrayBuffer>;
 }
 
 /** A fingerprint. */

@@ -25,6 +25,7 @@ pub struct Stft {
     n_fft: usize,
     hop: usize,
     window: Vec<f32>,
+    scale: f64,
     /// `window * scale / n_fft`: undoes the transform's gain and the normalisation in one product.
     synthesis_window: Vec<f32>,
     /// `window / scale`.
@@ -57,6 +58,7 @@ impl Stft {
             synthesis_window: scaled(scale / n_fft as f64),
             n_fft,
             hop,
+            scale,
             frame: vec![0.0; n_fft],
             spectrum: vec![Complex::default(); n_fft / 2 + 1],
             scratch: vec![Complex::default(); forward.get_scratch_len().max(inverse.get_scratch_len())],
@@ -82,6 +84,12 @@ impl Stft {
     #[must_use]
     pub fn bins(&self) -> usize {
         self.n_fft / 2 + 1
+    }
+
+    /// Root of the window's energy: spectra times this are those of a bare transform of the windowed frames.
+    #[must_use]
+    pub fn scale(&self) -> f64 {
+        self.scale
     }
 
     /// Frames that a signal of `samples` samples has: `ceil(samples / hop) + 1`.

@@ -6,6 +6,8 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::parameters::fill_defaults;
+pub use super::parameters::{Consistency, Gain, Parameters, SEPARATOR_CONTRACTS};
 use crate::error::{Error, Result};
 use crate::limits::SAMPLE_RATES;
 
@@ -14,8 +16,8 @@ pub const SCHEMA: u64 = 1;
 /// Values of `kind` that are read here.
 pub const KINDS: [&str; 3] = [SEPARATOR, "beat", "embedder"];
 const SEPARATOR: &str = "separator";
-/// How many stems one model may give, the residual among them.
-pub const STEM_COUNTS: std::ops::RangeInclusive<usize> = 2..=8;
+/// How many stems one network may give.
+pub const STEM_COUNTS: std::ops::RangeInclusive<usize> = 1..=8;
 /// Role of the graph of a model that has only one.
 pub const SINGLE_ROLE: &str = "model";
 
@@ -23,7 +25,7 @@ pub const SINGLE_ROLE: &str = "model";
 #[must_use]
 pub fn contracts(kind: &str) -> &'static [&'static str] {
     match kind {
-        SEPARATOR => &["complex-mask"],
+        SEPARATOR => &SEPARATOR_CONTRACTS,
         "beat" => &["beat-activations", "beat-activations-causal"],
         "embedder" => &["mel-embedding"],
         _ => &[],
@@ -70,10 +72,11 @@ pub struct Entry {
     pub contract: String,
     /// Hertz that the network works at.
     pub sample_rate: u32,
-    /// A separator's stems in the order of the network's output: 2..=8 unique names, `[a-z][a-z0-9_-]*`.
+    /// A separator's stems in the order of the network's output: 1..=8 unique names, `[a-z][a-z0-9_-]*`. Of contract `mdx`, which gives
+    /// one, that one and the residual.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stems: Vec<String>,
-    /// The stem that closes the sum to the mix. Default: the last.
+    /// The stem that closes the sum to the mix. Default: the last. Beside a single stem it must be another name: that of the rest.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub residual: String,
     /// Details of the contract. Those of other kinds than a separator are fixed, and what an entry says of them is not read.
@@ -123,49 +126,6 @@ pub struct Previous {
     pub min_package_version: String,
 }
 
-/// Details of a contract; a key that is absent has its contract's default.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Parameters {
-    /// Samples of a transform frame. Default 4096.
-    pub n_fft: usize,
-    /// Samples from frame to frame. Default 1024.
-    pub hop: usize,
-    /// Scale of the network's input.
-    pub gain: Gain,
-    /// Where what the estimates leave of the mix goes.
-    pub consistency: Consistency,
-    /// Name of a tensor that cuts the graph into a body and a head that works frame by frame.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub features: Option<String>,
-}
-
-impl Default for Parameters {
-    fn default() -> Self {
-        Self { n_fft: 4096, hop: 1024, gain: Gain::Std, consistency: Consistency::Energy, features: None }
-    }
-}
-
-/// Scale of a network's input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Gain {
-    /// Divided by the standard deviation of the whole file.
-    Std,
-    /// As it is.
-    None,
-}
-
-/// How the estimates are made to sum to the mix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Consistency {
-    /// Each stem takes its share of the rest by energy, per bin.
-    Energy,
-    /// The residual stem takes the rest whole.
-    Residual,
-}
-
 impl Manifest {
     /// Reads and checks a manifest for otolith of version `package_version`, and fills in defaults.
     ///
@@ -212,13 +172,16 @@ impl Entry {
         let refuse = |what: String| Error::ModelLoad { name: name.clone(), what };
         // Before anything else: a kind or contract of a later version may have other keys.
         known(value, "kind", &KINDS).map_err(refuse)?;
-        let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (kind, contract) = (text("kind"), text("contract"));
         known(value, "contract", contracts(&kind)).map_err(refuse)?;
         let mut value = value.clone();
-        if kind != SEPARATOR
-            && let Some(keys) = value.as_object_mut()
-        {
-            keys.remove("parameters");
+        if let Some(keys) = value.as_object_mut() {
+            if kind == SEPARATOR {
+                fill_defaults(&contract, keys);
+            } else {
+                keys.remove("parameters");
+            }
         }
         let mut entry = Self::deserialize(&value).map_err(|error| refuse(format!("its manifest entry is wrong: {error}")))?;
         if entry.residual.is_empty() {
@@ -249,10 +212,24 @@ impl Entry {
         found.cloned().ok_or_else(|| self.refuse(&format!("no graph of role {}: it has {roles}", role.unwrap_or("(none given)"))))
     }
 
-    /// Place of the residual stem in [`Entry::stems`].
+    /// Names of the stems that the network gives, in its order.
+    #[must_use]
+    pub fn outputs(&self) -> Vec<String> {
+        let is_target_only = self.contract == "mdx";
+        self.stems.iter().filter(|stem| !(is_target_only && **stem == self.residual)).cloned().collect()
+    }
+
+    /// Names of the stems that a separation gives: those of the entry, and last the residual if it is not among them.
+    #[must_use]
+    pub fn stem_names(&self) -> Vec<String> {
+        let rest = (!self.stems.contains(&self.residual)).then(|| self.residual.clone());
+        self.stems.iter().cloned().chain(rest).collect()
+    }
+
+    /// Place of the residual stem in [`Entry::stem_names`].
     #[must_use]
     pub fn residual_index(&self) -> usize {
-        self.stems.iter().position(|stem| *stem == self.residual).unwrap_or(self.stems.len().saturating_sub(1))
+        self.stems.iter().position(|stem| *stem == self.residual).unwrap_or(self.stems.len())
     }
 
     /// An [`Error::ModelLoad`] about this model.
@@ -282,11 +259,7 @@ impl Entry {
             return Ok(());
         }
         self.check_stems()?;
-        let Parameters { n_fft, hop, .. } = self.parameters;
-        if !(64..=65_536).contains(&n_fft) || !n_fft.is_multiple_of(2) || hop == 0 || !n_fft.is_multiple_of(hop) || n_fft / hop < 2 {
-            return Err(format!("parameters.n_fft must be even, in 64..65536 and a multiple of parameters.hop, got {n_fft} and {hop}"));
-        }
-        Ok(())
+        self.parameters.check(&self.contract, self.outputs().len(), self.sample_rate)
     }
 
     fn check_files(&self) -> std::result::Result<(), String> {
@@ -309,13 +282,20 @@ impl Entry {
             return Err(format!("stems must be {}..{} names, got {}", STEM_COUNTS.start(), STEM_COUNTS.end(), self.stems.len()));
         }
         let mut names = HashSet::new();
-        for stem in &self.stems {
+        for stem in self.stems.iter().chain([&self.residual]) {
             if !is_name(stem, |first| first.is_ascii_lowercase()) {
                 return Err(format!("a stem's name must match [a-z][a-z0-9_-]{{0,63}}, got {stem:?}"));
             }
-            if !names.insert(stem) {
-                return Err(format!("stem {stem} is given twice"));
-            }
+        }
+        if let Some(twice) = self.stems.iter().find(|stem| !names.insert(*stem)) {
+            return Err(format!("stem {twice} is given twice"));
+        }
+        if let [only] = &self.stems[..] {
+            return if *only == self.residual {
+                Err(format!("stems is {only} alone: give residual a name for the rest of the mix"))
+            } else {
+                Ok(())
+            };
         }
         if !names.contains(&self.residual) {
             return Err(format!("residual is {:?}, which is none of its stems {}", self.residual, self.stems.join(", ")));

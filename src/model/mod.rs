@@ -7,6 +7,7 @@ pub mod manifest;
 #[cfg(feature = "neural")]
 pub mod named_graph;
 pub mod network;
+mod parameters;
 #[cfg(feature = "neural")]
 pub mod runtime;
 

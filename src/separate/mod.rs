@@ -4,6 +4,7 @@
 //! into stems with a [`SeparatorModel`]; it needs nothing but the chunk, so chunks may be computed anywhere and in any order.
 //! [`Separator`] does both in one place.
 
+pub mod chunk_stems;
 pub mod chunk_task;
 pub mod condition;
 pub mod network;
@@ -12,8 +13,10 @@ pub mod plan;
 pub mod separation;
 pub mod separator;
 pub mod spectrum;
+pub mod trial;
 
-pub use chunk_task::{ChunkTask, Conditioning, SeparatorModel};
+pub use chunk_task::{ChunkTask, Conditioning, NetworkInput, SeparatorModel};
 pub use plan::ChunkGrid;
 pub use separation::{Chunk, OutputRate, Segment, Separation, SeparationOptions};
 pub use separator::{Separator, Stem, Stems};
+pub use trial::Trial;

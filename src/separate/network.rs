@@ -1,25 +1,68 @@
 //! What a separating network takes and gives: its contract, and the checks that it keeps it.
 
+use super::trial;
 use crate::error::{Error, Result};
 use crate::model::Network;
-use crate::model::manifest::{Entry, contracts};
-use crate::model::network::{Dim, Run};
+use crate::model::manifest::{Entry, SEPARATOR_CONTRACTS};
+use crate::model::network::Dim;
 
 /// Frames of the trial run of a network of any length.
 const TRIAL_FRAMES: usize = 65;
+/// Samples of the trial run of a network of waveforms of any length.
+const TRIAL_SAMPLES: usize = 65_536;
+/// Real and imaginary part of two channels.
+pub(super) const PLANES: usize = 4;
 
-/// How sound becomes a network's input and its output becomes stems.
+/// How sound becomes a network's input and its output becomes stems. Shapes are given for a chunk of two channels; "spectrum" is that of
+/// [`crate::dsp::stft::Stft`], left real, left imaginary, right real, right imaginary part.
 #[non_exhaustive]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Contract {
-    /// Input `[1, 4, frames, n_fft / 2 + 1]`: left real, left imaginary, right real, right imaginary part of the spectrum. Output
-    /// `[1, stems * 4, frames, n_fft / 2 + 1]`, stem by stem: complex masks, by which the spectrum is multiplied.
-    ComplexMask {
-        /// Samples of a transform frame.
-        n_fft: usize,
-        /// Samples from frame to frame.
-        hop: usize,
+    /// Spectrum `[1, 4, frames, n_fft / 2 + 1]` to complex masks `[1, stems * 4, frames, n_fft / 2 + 1]`, stem by stem, by which the
+    /// spectrum is multiplied.
+    ComplexMask(Transform),
+    /// The same input to the stems' own spectra, in its units and of the same shape as masks.
+    ComplexMap(Transform),
+    /// Samples `[1, 2, samples]` to samples `[1, stems, 2, samples]`.
+    Waveform {
+        /// The only length that the network takes; any length if absent.
+        samples: Option<usize>,
     },
+    /// The lowest `bins` bins of the bare transform, `[1, 4, bins, frames]`, to those of one target; above them it has nothing.
+    Mdx {
+        /// The transform; its number of frames is always given.
+        transform: Transform,
+        /// Bins from 0 Hz on.
+        bins: usize,
+        /// Factor of the target.
+        compensate: f32,
+    },
+}
+
+/// The transform of a contract that works on spectra.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transform {
+    /// Samples of a transform frame.
+    pub n_fft: usize,
+    /// Samples from frame to frame.
+    pub hop: usize,
+    /// The only number of frames that the network takes; any number if absent.
+    pub frames: Option<usize>,
+}
+
+impl Transform {
+    fn frames_of(self, samples: usize) -> usize {
+        samples.div_ceil(self.hop) + 1
+    }
+
+    fn bins(self) -> usize {
+        self.n_fft / 2 + 1
+    }
+
+    /// Samples that have exactly so many frames.
+    fn samples_of(self, frames: usize) -> usize {
+        self.hop * frames.saturating_sub(1)
+    }
 }
 
 impl Contract {
@@ -28,24 +71,74 @@ impl Contract {
     /// # Errors
     /// [`Error::ModelLoad`] if it is none that is read here.
     pub fn of(entry: &Entry) -> Result<Self> {
+        let parameters = &entry.parameters;
+        let transform = Transform { n_fft: parameters.n_fft, hop: parameters.hop, frames: parameters.frames };
         match entry.contract.as_str() {
-            "complex-mask" => Ok(Self::ComplexMask { n_fft: entry.parameters.n_fft, hop: entry.parameters.hop }),
-            found => Err(entry.refuse(&format!("contract is {found:?}, read are {}", contracts("separator").join(", ")))),
+            "complex-mask" => Ok(Self::ComplexMask(transform)),
+            "complex-map" => Ok(Self::ComplexMap(transform)),
+            "waveform" => Ok(Self::Waveform { samples: parameters.samples }),
+            "mdx" => Ok(Self::Mdx { transform, bins: parameters.bins, compensate: parameters.compensate }),
+            found => Err(entry.refuse(&format!("contract is {found:?}, read are {}", SEPARATOR_CONTRACTS.join(", ")))),
         }
     }
 
-    /// Shape of the input for `frames` frames.
+    /// The transform before and after the network, where there is one.
     #[must_use]
-    pub fn input_shape(self, frames: usize) -> Vec<usize> {
-        let Self::ComplexMask { n_fft, .. } = self;
-        vec![1, 4, frames, n_fft / 2 + 1]
+    pub fn transform(self) -> Option<Transform> {
+        match self {
+            Self::ComplexMask(transform) | Self::ComplexMap(transform) | Self::Mdx { transform, .. } => Some(transform),
+            Self::Waveform { .. } => None,
+        }
     }
 
-    /// Shape of the output for `frames` frames and `stems` stems.
+    /// Samples of the only chunk that the network takes, if it does not take any.
     #[must_use]
-    pub fn output_shape(self, frames: usize, stems: usize) -> Vec<usize> {
-        let Self::ComplexMask { n_fft, .. } = self;
-        vec![1, 4 * stems, frames, n_fft / 2 + 1]
+    pub fn fixed_chunk(self) -> Option<usize> {
+        match self {
+            Self::Waveform { samples } => samples,
+            _ => self.transform().and_then(|transform| transform.frames.map(|frames| transform.samples_of(frames))),
+        }
+    }
+
+    /// Shape of the input for a chunk of `samples` samples.
+    #[must_use]
+    pub fn input_shape(self, samples: usize) -> Vec<usize> {
+        match self {
+            Self::ComplexMask(transform) | Self::ComplexMap(transform) => vec![1, PLANES, transform.frames_of(samples), transform.bins()],
+            Self::Waveform { .. } => vec![1, 2, samples],
+            Self::Mdx { transform, bins, .. } => vec![1, PLANES, bins, transform.frames_of(samples)],
+        }
+    }
+
+    /// Shape of the output for a chunk of `samples` samples and a network that gives `outputs` stems.
+    #[must_use]
+    pub fn output_shape(self, samples: usize, outputs: usize) -> Vec<usize> {
+        match self {
+            Self::Waveform { .. } => vec![1, outputs, 2, samples],
+            _ => {
+                let mut shape = self.input_shape(samples);
+                if let Some(planes) = shape.get_mut(1) {
+                    *planes *= outputs;
+                }
+                shape
+            }
+        }
+    }
+
+    /// Whether each frame of the output stands for one frame of sound, so that it may come in slices.
+    pub(super) fn is_sliced(self) -> bool {
+        matches!(self, Self::ComplexMask(_) | Self::ComplexMap(_))
+    }
+
+    /// The axis of the input that grows with the chunk.
+    pub(super) fn length_axis(self) -> usize {
+        if matches!(self, Self::Mdx { .. }) { 3 } else { 2 }
+    }
+
+    /// Samples of a chunk to try a network with.
+    pub(super) fn trial_samples(self) -> usize {
+        let of_any_length = self.transform().map_or(TRIAL_SAMPLES, |transform| transform.samples_of(TRIAL_FRAMES));
+        self.fixed_chunk().unwrap_or(of_any_length)
     }
 
     /// Checks a network's input, then runs it once on noise and checks its output.
@@ -53,66 +146,56 @@ impl Contract {
     /// # Errors
     /// [`Error::ModelLoad`] naming the tensor, the shape found and the shape wanted, or the output that is not finite.
     pub fn check(self, entry: &Entry, network: &mut impl Network) -> Result<()> {
-        let wanted = self.input_shape(0);
-        let dims = network.input().to_vec();
-        let fits = dims.len() == wanted.len()
-            && dims.iter().zip(&wanted).enumerate().all(|(axis, (dim, size))| match dim {
-                Dim::Fixed(found) => axis != 2 && found == size,
-                Dim::Dynamic => axis == 2,
-            });
-        if !fits {
-            let found = dims.iter().map(Dim::to_string).collect::<Vec<_>>().join(", ");
-            let [batch, planes, _, bins] = [0, 1, 2, 3].map(|axis| wanted.get(axis).copied().unwrap_or(0));
+        self.check_input(entry, network.input())?;
+        let outputs = entry.outputs();
+        let wanted = self.output_shape(self.trial_samples(), outputs.len());
+        let tried = trial::run(self, entry, network)?;
+        if tried.output_shape != wanted {
             return Err(entry.refuse(&format!(
-                "its input must have shape [{batch}, {planes}, dynamic, {bins}] for contract {}, has [{found}]",
-                entry.contract
+                "its output must have shape {wanted:?} for stems {}, has {:?}",
+                outputs.join(", "),
+                tried.output_shape
             )));
         }
-        let wanted = self.output_shape(TRIAL_FRAMES, entry.stems.len());
-        let mut frames = 0;
-        network.run(
-            &self.input_shape(TRIAL_FRAMES),
-            Run {
-                fill: &mut |input| {
-                    input.iter_mut().enumerate().for_each(|(n, value)| *value = trial_noise(n as u32));
-                    Ok(())
-                },
-                output: &mut |_, slice| {
-                    let fits = slice.shape.len() == wanted.len()
-                        && slice.shape.iter().zip(&wanted).enumerate().all(|(axis, (found, wanted))| axis == 2 || found == wanted);
-                    if !fits {
-                        return Err(entry.refuse(&format!(
-                            "its output must have shape {wanted:?} for stems {}, has {:?}",
-                            entry.stems.join(", "),
-                            slice.shape
-                        )));
-                    }
-                    frames = slice.start + slice.shape.get(2).copied().unwrap_or(0);
-                    match slice.values.iter().position(|value| !value.is_finite()) {
-                        Some(place) => {
-                            let per_stem = slice.values.len() / entry.stems.len().max(1);
-                            let stem = entry.stems.get(place / per_stem.max(1)).map_or("", String::as_str);
-                            Err(entry.refuse(&format!(
-                                "gave a value that is not finite for stem {stem} in its trial run: train or export it again"
-                            )))
-                        }
-                        None => Ok(()),
-                    }
-                },
-                progress: &mut |_| {},
-            },
-        )?;
-        if frames == TRIAL_FRAMES {
-            Ok(())
-        } else {
-            Err(entry.refuse(&format!("gave {frames} frames for {TRIAL_FRAMES} in its trial run")))
+        match tried.output.iter().position(|value| !value.is_finite()) {
+            Some(place) => {
+                let stem = outputs.get(place / (tried.output.len() / outputs.len()).max(1)).map_or("", String::as_str);
+                Err(entry.refuse(&format!("gave a value that is not finite for stem {stem} in its trial run: train or export it again")))
+            }
+            None => Ok(()),
         }
     }
-}
 
-/// Noise of about unit deviation that every language makes alike: `((n * 2654435761 mod 2^32) / 2^31 - 1) * sqrt(3)`.
-fn trial_noise(n: u32) -> f32 {
-    (f64::from(n.wrapping_mul(2_654_435_761)) / 2_147_483_648.0 - 1.0) as f32 * 1.732_050_8
+    fn check_input(self, entry: &Entry, dims: &[Dim]) -> Result<()> {
+        let axis = self.length_axis();
+        let is_open = self.fixed_chunk().is_none();
+        let shape = self.input_shape(self.trial_samples());
+        let fits = dims.len() == shape.len()
+            && dims.iter().zip(&shape).enumerate().all(|(place, (dim, size))| match dim {
+                Dim::Fixed(found) => found == size && !(place == axis && is_open),
+                Dim::Dynamic => place == axis,
+            });
+        if fits {
+            return Ok(());
+        }
+        let sizes = shape.iter().enumerate();
+        let wanted: Vec<String> =
+            sizes.map(|(place, size)| if place == axis && is_open { Dim::Dynamic.to_string() } else { size.to_string() }).collect();
+        let found: Vec<String> = dims.iter().map(Dim::to_string).collect();
+        let hint = match dims.get(axis) {
+            Some(Dim::Fixed(size)) if is_open && dims.len() == shape.len() => {
+                let key = if self.transform().is_some() { "frames" } else { "samples" };
+                format!(": a network of one size needs parameters.{key}, here {size}")
+            }
+            _ => String::new(),
+        };
+        Err(entry.refuse(&format!(
+            "its input must have shape [{}] for contract {}, has [{}]{hint}",
+            wanted.join(", "),
+            entry.contract,
+            found.join(", ")
+        )))
+    }
 }
 
 /// A stem that came back from a network must be numbers.

@@ -8,6 +8,10 @@ use crate::error::{Error, Result};
 pub const CHUNK_SECONDS: std::ops::RangeInclusive<f64> = 6.0..=30.0;
 /// Allowed overlaps in seconds; never more than half a chunk.
 pub const OVERLAP_SECONDS: std::ops::RangeInclusive<f64> = 0.5..=4.0;
+/// Length of a chunk in seconds, if nothing else is said.
+pub const DEFAULT_CHUNK: f64 = 18.0;
+/// Overlap of two chunks in seconds, if nothing else is said.
+pub const DEFAULT_OVERLAP: f64 = 1.75;
 /// A file shorter than a chunk is extended by zeros to a multiple of this, so that short files have few different lengths.
 const SHORT_FILE_STEP: usize = 65_536;
 
@@ -20,6 +24,8 @@ pub struct ChunkGrid {
     length: usize,
     chunk: usize,
     overlap: usize,
+    /// Chunks of another length cannot be worked on.
+    is_fixed: bool,
 }
 
 impl ChunkGrid {
@@ -33,7 +39,7 @@ impl ChunkGrid {
                 "a chunk grid needs samples and an overlap of 1..chunk/2, got length {length}, chunk {chunk}, overlap {overlap}"
             )));
         }
-        Ok(Self { length, chunk, overlap })
+        Ok(Self { length, chunk, overlap, is_fixed: false })
     }
 
     /// Plans `length` samples at `sample_rate` in chunks and overlaps given in seconds.
@@ -54,6 +60,28 @@ impl ChunkGrid {
         let samples = |seconds: f64| (seconds * f64::from(sample_rate)).round() as usize;
         let chunk = samples(chunk);
         Self::new(length, chunk, samples(overlap).min(chunk / 2))
+    }
+
+    /// Plans `length` samples in chunks that can have no other length than `chunk`: shorter sounds are extended to it, too. Default of
+    /// the overlap: 1.75 s, or a quarter of the chunk if that is less.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] if the overlap is out of range, or more than half of the chunk.
+    pub fn fixed(length: usize, sample_rate: u32, chunk: usize, overlap: Option<f64>) -> Result<Self> {
+        let rate = f64::from(sample_rate);
+        let usual = (DEFAULT_OVERLAP * rate).round() as usize;
+        let overlap = match overlap {
+            None => usual.min(chunk / 4).max(1),
+            Some(seconds) if OVERLAP_SECONDS.contains(&seconds) && seconds * rate <= chunk as f64 / 2.0 => (seconds * rate) as usize,
+            Some(seconds) => {
+                let (low, high) = (OVERLAP_SECONDS.start(), OVERLAP_SECONDS.end());
+                return Err(Error::invalid(format!(
+                    "options.overlap must be in {low}..{high} seconds and at most half of the model's chunk of {:.2} s, got {seconds}",
+                    chunk as f64 / rate
+                )));
+            }
+        };
+        Ok(Self { is_fixed: true, ..Self::new(length, chunk, overlap)? })
     }
 
     /// Samples of the sound.
@@ -87,10 +115,10 @@ impl ChunkGrid {
         start..(start + self.chunk).min(self.length)
     }
 
-    /// Samples that every chunk is extended to by zeros: those of a full chunk, fewer if the whole sound is shorter.
+    /// Samples that every chunk is extended to by zeros: those of a full chunk, fewer if the whole sound is shorter and may be so.
     #[must_use]
     pub fn padded(&self) -> usize {
-        if self.length < self.chunk { self.length.next_multiple_of(SHORT_FILE_STEP).min(self.chunk) } else { self.chunk }
+        if self.length < self.chunk && !self.is_fixed { self.length.next_multiple_of(SHORT_FILE_STEP).min(self.chunk) } else { self.chunk }
     }
 
     /// Samples of the sound that are complete once chunk `index` is joined, and not before.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::condition::{StandardDeviation, is_silent};
 use super::network::{Contract, check_finite};
 use super::overlap_add::OverlapAdd;
-use super::plan::ChunkGrid;
+use super::plan::{ChunkGrid, DEFAULT_CHUNK, DEFAULT_OVERLAP};
 use crate::audio::Audio;
 use crate::audio::channels::stereo;
 use crate::audio::resample::Resampler;
@@ -17,26 +17,21 @@ use crate::model::Entry;
 const STEP_FRAMES: usize = 1 << 18;
 
 /// What a caller may choose about a separation.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct SeparationOptions {
-    /// Seconds of a chunk, 6..=30. Default 18.
-    pub chunk: f64,
-    /// Seconds that chunks overlap, 0.5..=4, at most half a chunk. Default 1.75.
-    pub overlap: f64,
+    /// Seconds of a chunk, 6..=30. Default 18. Not for a model whose chunk is fixed.
+    pub chunk: Option<f64>,
+    /// Seconds that chunks overlap, 0.5..=4, at most half a chunk. Default 1.75, of a fixed chunk at most a quarter.
+    pub overlap: Option<f64>,
     /// Rate of the stems. Default: that of the input.
     pub output_rate: OutputRate,
 }
 
-impl Default for SeparationOptions {
-    fn default() -> Self {
-        Self { chunk: 18.0, overlap: 1.75, output_rate: OutputRate::Input }
-    }
-}
-
 /// Rate of the stems.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OutputRate {
     /// That of the sound given: stems are as long as it, to the sample.
+    #[default]
     Input,
     /// That of the model.
     Model,
@@ -81,6 +76,9 @@ impl Segment {
 /// model's range stays in the residual. The mix is the sound itself for one or two channels, else its stereo down-mix.
 pub struct Separation {
     entry: Entry,
+    stem_names: Vec<String>,
+    /// Names of the stems other than the residual.
+    kept: Vec<String>,
     options: SeparationOptions,
     /// The mix at the stems' rate, one or two channels.
     mix: Vec<Vec<f32>>,
@@ -110,13 +108,12 @@ impl Separation {
     /// [`Error::TooShort`] without a sample, [`Error::InvalidInput`] for an option out of range, [`Error::ModelLoad`] for an entry whose
     /// contract is not read.
     pub fn new(audio: Audio, entry: Entry, options: SeparationOptions) -> Result<Self> {
-        Contract::of(&entry)?;
         let input_rate = audio.sample_rate();
         if audio.frames() == 0 {
             return Err(Error::TooShort { capability: "separate", given: 0.0, needed: 1.0 / f64::from(input_rate) });
         }
         // Here only to refuse options before any work; the grid is made from the resampled length.
-        ChunkGrid::from_seconds(1, entry.sample_rate, options.chunk, options.overlap)?;
+        plan(1, &entry, &options)?;
         let mix = if audio.channels().len() <= 2 { audio.into_channels() } else { stereo(audio.channels())?.into() };
         let sample_rate = match options.output_rate {
             OutputRate::Input => input_rate,
@@ -129,7 +126,23 @@ impl Separation {
             (Stage::Resample { resampler, done: 0 }, Some(vec![Vec::new(); mix.len()]))
         };
         let covered = 0;
-        Ok(Self { entry, options, mix, resampled, sample_rate, gain: 0.0, stage, back: None, join: None, covered, silent_chunks: 0 })
+        let stem_names = entry.stem_names();
+        let kept = stem_names.iter().filter(|stem| **stem != entry.residual).cloned().collect();
+        Ok(Self {
+            entry,
+            stem_names,
+            kept,
+            options,
+            mix,
+            resampled,
+            sample_rate,
+            gain: 0.0,
+            stage,
+            back: None,
+            join: None,
+            covered,
+            silent_chunks: 0,
+        })
     }
 
     /// Does the next piece of the preparation: resampling, then the gain. Returns whether there is more.
@@ -198,8 +211,8 @@ impl Separation {
     fn finish_preparation(&mut self, deviation: f32) -> Result<()> {
         self.gain = deviation;
         let length = self.model_mix().first().map_or(0, Vec::len);
-        let grid = ChunkGrid::from_seconds(length, self.entry.sample_rate, self.options.chunk, self.options.overlap)?;
-        let tracks = (self.entry.stems.len() - 1) * self.mix.len();
+        let grid = plan(length, &self.entry, &self.options)?;
+        let tracks = self.kept.len() * self.mix.len();
         if self.resampled.is_some() {
             self.back = Some(Resampler::new(self.entry.sample_rate, self.sample_rate, tracks)?);
         }
@@ -216,7 +229,7 @@ impl Separation {
     /// Names of the stems, in the order of every segment.
     #[must_use]
     pub fn stem_names(&self) -> &[String] {
-        &self.entry.stems
+        &self.stem_names
     }
 
     /// Rate of the stems, in hertz.
@@ -269,12 +282,11 @@ impl Separation {
         let is_mono = self.mix.len() == 1;
         let stems = match stems {
             Some(mut stems) => {
-                if stems.len() != (self.entry.stems.len() - 1) * 2 * padded {
-                    let wanted = (self.entry.stems.len() - 1) * 2 * padded;
+                let wanted = self.kept.len() * 2 * padded;
+                if stems.len() != wanted {
                     return Err(Error::invalid(format!("chunk {index} must come back with {wanted} samples, got {}", stems.len())));
                 }
-                let kept = self.entry.stems.iter().filter(|stem| **stem != self.entry.residual);
-                for (stem, samples) in kept.zip(stems.chunks_exact(2 * padded)) {
+                for (stem, samples) in self.kept.iter().zip(stems.chunks_exact(2 * padded)) {
                     check_finite(&self.entry, index, stem, samples)?;
                 }
                 if is_mono {
@@ -312,7 +324,7 @@ impl Separation {
             kernel::subtract(&mut residual[place % channels], track);
         }
         let mut tracks = tracks.into_iter();
-        let mut stems: Vec<Vec<Vec<f32>>> = (1..self.entry.stems.len()).map(|_| tracks.by_ref().take(channels).collect()).collect();
+        let mut stems: Vec<Vec<Vec<f32>>> = self.kept.iter().map(|_| tracks.by_ref().take(channels).collect()).collect();
         stems.insert(self.entry.residual_index().min(stems.len()), residual);
         stems
     }
@@ -323,6 +335,20 @@ impl Separation {
 
     fn ready(&self) -> Result<&ChunkGrid> {
         self.grid().ok_or_else(not_ready)
+    }
+}
+
+/// The chunk grid of a sound of `length` samples for the model of `entry`.
+fn plan(length: usize, entry: &Entry, options: &SeparationOptions) -> Result<ChunkGrid> {
+    let (chunk, overlap, rate) = (options.chunk, options.overlap, entry.sample_rate);
+    match (Contract::of(entry)?.fixed_chunk(), chunk) {
+        (None, _) => ChunkGrid::from_seconds(length, rate, chunk.unwrap_or(DEFAULT_CHUNK), overlap.unwrap_or(DEFAULT_OVERLAP)),
+        (Some(fixed), None) => ChunkGrid::fixed(length, rate, fixed, overlap),
+        (Some(fixed), Some(chunk)) => Err(Error::invalid(format!(
+            "options.chunk must be left out for model {}, whose chunks are {:.3} s whatever is asked for, got {chunk}",
+            entry.name,
+            fixed as f64 / f64::from(rate)
+        ))),
     }
 }
 

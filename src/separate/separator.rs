@@ -45,7 +45,7 @@ impl<N: Network> Separator<N> {
     /// # Errors
     /// Those of [`Separation`] and [`ChunkTask`].
     pub fn separate(&mut self, audio: Audio, progress: &mut dyn FnMut(f64)) -> Result<Stems> {
-        let mut stems: Vec<Stem> = self.model.entry().stems.iter().map(|name| Stem { name: name.clone(), channels: Vec::new() }).collect();
+        let mut stems: Vec<Stem> = self.model.entry().stem_names().into_iter().map(|name| Stem { name, channels: Vec::new() }).collect();
         let mut sample_rate = 0;
         let silent_chunks = self.separate_in_segments(audio, progress, &mut |rate, segment| {
             sample_rate = rate;
@@ -77,8 +77,9 @@ impl<N: Network> Separator<N> {
             let stems = if chunk.is_silent {
                 None
             } else {
-                let task = ChunkTask { channels: chunk.channels, gain: chunk.gain, conditioning: self.conditioning };
-                Some(task.run(&mut self.model, &mut |fraction| progress((index as f64 + fraction) / count as f64))?)
+                let mut task = ChunkTask::new(&self.model, chunk.channels, chunk.gain, self.conditioning)?;
+                task.run(&mut self.model, &mut |fraction| progress((index as f64 + fraction) / count as f64))?;
+                Some(task.finish(&self.model)?)
             };
             receive(separation.sample_rate(), separation.push(index, stems)?)?;
         }

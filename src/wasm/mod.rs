@@ -5,6 +5,8 @@
 
 mod audio;
 mod beat;
+#[cfg(feature = "neural")]
+mod chunk_task;
 mod error;
 mod fingerprint;
 mod model;

@@ -1,4 +1,4 @@
-//! `Separation` and `Segment`; with feature `neural` also `SeparatorModel` and `ChunkTask`.
+//! `Separation` and `Segment`.
 
 use js_sys::{Float32Array, Object, Reflect};
 use serde::Deserialize;
@@ -13,13 +13,13 @@ use crate::separate::{self, ChunkGrid, OutputRate, SeparationOptions};
 
 /// The options of `Separation`, as they are written in TypeScript. `conditioning` is for `ChunkTask`; it is listed so that both sides
 /// can be given the same object.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct Options {
-    chunk: f64,
-    overlap: f64,
+    chunk: Option<f64>,
+    overlap: Option<f64>,
     #[serde(rename = "conditioning")]
-    _conditioning: bool,
+    _conditioning: Option<bool>,
     sample_rate: Rate,
 }
 
@@ -30,10 +30,9 @@ enum Rate {
     Name(String),
 }
 
-impl Default for Options {
+impl Default for Rate {
     fn default() -> Self {
-        let SeparationOptions { chunk, overlap, .. } = SeparationOptions::default();
-        Self { chunk, overlap, _conditioning: true, sample_rate: Rate::Name(INPUT_RATE.to_owned()) }
+        Self::Name(INPUT_RATE.to_owned())
     }
 }
 
@@ -126,25 +125,29 @@ impl Separation {
     pub fn chunk(&self, index: usize) -> Result<Object, JsValue> {
         let chunk = self.separation.chunk(index)?;
         let [left, right] = chunk.channels;
-        let object = Object::new();
-        let properties: [(&str, JsValue); 5] = [
+        object([
             ("index", (chunk.index as f64).into()),
             ("silent", chunk.is_silent.into()),
             ("gain", chunk.gain.into()),
             ("left", Float32Array::from(left.as_slice()).into()),
             ("right", Float32Array::from(right.as_slice()).into()),
-        ];
-        for (key, value) in properties {
-            Reflect::set(&object, &key.into(), &value)?;
-        }
-        Ok(object)
+        ])
     }
 
-    /// Takes what `ChunkTask.run` gave for chunk `index`, in order, or nothing for a silent chunk; returns the segment it completes.
+    /// Takes what `ChunkTask.finish` gave for chunk `index`, in order, or nothing for a silent chunk; returns the segment it completes.
     pub fn push(&mut self, index: usize, stems: Option<Vec<f32>>) -> Result<Segment, JsValue> {
         let segment = self.separation.push(index, stems)?;
         Ok(Segment { start: segment.start as f64 / f64::from(self.separation.sample_rate()), segment })
     }
+}
+
+/// An object of these properties.
+pub(super) fn object<const N: usize>(properties: [(&str, JsValue); N]) -> Result<Object, JsValue> {
+    let object = Object::new();
+    for (key, value) in properties {
+        Reflect::set(&object, &key.into(), &value)?;
+    }
+    Ok(object)
 }
 
 /// A finished stretch of all stems.
@@ -185,74 +188,5 @@ impl Segment {
         let samples = self.segment.stems.get(stem).and_then(|channels| channels.get(channel));
         let samples = samples.ok_or_else(|| Error::invalid(format!("the segment has no stem {stem} with channel {channel}")))?;
         Ok(Float32Array::from(samples.as_slice()))
-    }
-}
-
-#[cfg(feature = "neural")]
-mod neural {
-    use std::cell::RefCell;
-    use std::rc::Rc;
-
-    use js_sys::Function;
-    use wasm_bindgen::JsValue;
-    use wasm_bindgen::prelude::wasm_bindgen;
-
-    use crate::error::Error;
-    use crate::model::Model;
-    use crate::separate::{self, Conditioning};
-    use crate::wasm::model::parse_entry;
-
-    /// A model, loaded and checked. Tasks share it.
-    #[wasm_bindgen]
-    pub struct SeparatorModel {
-        model: Rc<RefCell<separate::SeparatorModel<Model>>>,
-    }
-
-    #[wasm_bindgen]
-    impl SeparatorModel {
-        /// Checks digest, contract and a trial run.
-        #[wasm_bindgen(constructor)]
-        pub fn new(#[wasm_bindgen(js_name = entryJson)] entry: &str, bytes: &[u8]) -> Result<Self, JsValue> {
-            let entry = parse_entry(entry)?;
-            let network = Model::load(&entry, bytes)?;
-            Ok(Self { model: Rc::new(RefCell::new(separate::SeparatorModel::new(entry, network)?)) })
-        }
-
-        /// SHA-256 of the model's file.
-        #[wasm_bindgen(getter, js_name = weightHash)]
-        pub fn weight_hash(&self) -> String {
-            self.model.borrow().network().weight_hash().to_owned()
-        }
-    }
-
-    /// The work on one chunk.
-    #[wasm_bindgen]
-    pub struct ChunkTask {
-        model: Rc<RefCell<separate::SeparatorModel<Model>>>,
-        /// Taken by `run`.
-        task: Option<separate::ChunkTask>,
-    }
-
-    #[wasm_bindgen]
-    impl ChunkTask {
-        /// Takes the fields of a chunk.
-        #[wasm_bindgen(constructor)]
-        pub fn new(model: &SeparatorModel, left: Vec<f32>, right: Vec<f32>, gain: f32, conditioning: bool) -> Self {
-            let conditioning = if conditioning { Conditioning::On } else { Conditioning::Off };
-            Self { model: Rc::clone(&model.model), task: Some(separate::ChunkTask { channels: [left, right], gain, conditioning }) }
-        }
-
-        /// Separates the chunk: the stems other than the residual, `[stems - 1][2][frames]`, for `Separation.push`. `onProgress` is
-        /// called with fractions at least 2 % apart; what it throws is thrown here once the chunk is done.
-        pub fn run(&mut self, #[wasm_bindgen(js_name = onProgress)] on_progress: &Function) -> Result<Vec<f32>, JsValue> {
-            let task = self.task.take().ok_or_else(|| Error::invalid("this chunk task has been run: make a new one"))?;
-            let mut thrown = None;
-            let stems = task.run(&mut self.model.borrow_mut(), &mut |fraction| {
-                if let Err(error) = on_progress.call1(&JsValue::UNDEFINED, &fraction.into()) {
-                    thrown = Some(error);
-                }
-            })?;
-            thrown.map_or(Ok(stems), Err)
-        }
     }
 }

@@ -37,6 +37,50 @@ fn absent_keys_have_their_contracts_defaults_and_unknown_ones_are_ignored() {
 }
 
 #[test]
+fn each_contract_has_its_own_defaults_and_bounds() {
+    let of = |contract: &str, parameters: Value| {
+        let mut value = with("contract", json!(contract));
+        value["parameters"] = parameters;
+        value
+    };
+    let read = |value: &Value| Entry::parse(&value.to_string(), "0.1.0").unwrap();
+    let waveform = read(&of("waveform", json!({})));
+    assert_eq!((waveform.parameters.gain, waveform.parameters.consistency), (Gain::None, Consistency::Residual));
+    assert_eq!(waveform.outputs(), ["vocals", "instrumental"]);
+    let mdx = read(&of("mdx", json!({ "gain": "std" })));
+    let parameters = &mdx.parameters;
+    assert_eq!((parameters.n_fft, parameters.hop, parameters.bins, parameters.frames), (6144, 1024, 3072, Some(256)));
+    assert_eq!((parameters.gain, parameters.compensate), (Gain::Std, 1.0));
+    assert_eq!((mdx.outputs(), mdx.stem_names()), (vec!["vocals".to_owned()], mdx.stems.clone()));
+    for (contract, parameters, told) in [
+        ("mdx", json!({ "bins": 3074 }), "3073"),
+        ("mdx", json!({ "frames": null }), "frames"),
+        ("mdx", json!({ "compensate": 0 }), "compensate"),
+        ("mdx", json!({ "consistency": "energy" }), "residual"),
+        ("waveform", json!({ "consistency": "energy" }), "residual"),
+        ("waveform", json!({ "samples": 100 }), "0.25..60 s"),
+        ("waveform", json!({ "samples": 44_100 * 61 }), "0.25..60 s"),
+        ("waveform", json!({ "features": "features" }), "complex-mask"),
+    ] {
+        let refused = refusal(&of(contract, parameters));
+        assert!(refused.contains(told), "{refused}");
+    }
+    let mut many = of("mdx", json!({}));
+    many["stems"] = json!(["vocals", "drums", "rest"]);
+    assert!(refusal(&many).contains("the target and the residual"));
+}
+
+#[test]
+fn a_single_stem_needs_a_name_for_the_rest() {
+    let mut value = with("stems", json!(["vocals"]));
+    assert!(refusal(&value).contains("residual"));
+    value["residual"] = json!("rest");
+    let entry = Entry::parse(&value.to_string(), "0.1.0").unwrap();
+    assert_eq!((entry.outputs(), entry.residual_index()), (vec!["vocals".to_owned()], 1));
+    assert_eq!(entry.stem_names(), ["vocals", "rest"]);
+}
+
+#[test]
 fn a_manifest_written_out_reads_back_as_itself() {
     let json = json!({ "schema": 1, "models": [separator()] }).to_string();
     let manifest = Manifest::parse(&json, "0.1.0").unwrap();
@@ -98,6 +142,8 @@ fn a_value_out_of_range_is_refused_by_name() {
         ("residual", json!("drums")),
         ("parameters", json!({ "n_fft": 4096, "hop": 1000 })),
         ("parameters", json!({ "n_fft": 1_000_000, "hop": 1000 })),
+        ("parameters", json!({ "frames": 1 })),
+        ("parameters", json!({ "frames": 256, "features": "features" })),
         ("parameters", json!({ "gain": "loud" })),
         ("parameters", json!({ "n_fft": "4096" })),
         ("files", json!([{ "role": "a", "file": "a.onnx" }])),

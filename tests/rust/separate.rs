@@ -8,6 +8,8 @@ mod model_manifest;
 #[cfg(feature = "neural")]
 mod model_runtime;
 mod separate_condition;
+#[cfg(feature = "neural")]
+mod separate_contracts;
 mod separate_grid;
 #[cfg(feature = "neural")]
 mod separate_models;

@@ -9,7 +9,7 @@ use crate::signal::{melody, sine};
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/models/");
 
 /// Entry and bytes of a fixture network.
-fn fixture(name: &str) -> (Entry, Vec<u8>) {
+pub fn fixture(name: &str) -> (Entry, Vec<u8>) {
     let json = std::fs::read_to_string(format!("{FOLDER}manifest.json")).unwrap();
     let manifest: serde_json::Value = serde_json::from_str(&json).unwrap();
     let entry = manifest["models"].as_array().unwrap().iter().find(|entry| entry["name"] == name).unwrap();
@@ -18,12 +18,12 @@ fn fixture(name: &str) -> (Entry, Vec<u8>) {
     (entry, bytes)
 }
 
-fn load(entry: Entry, bytes: &[u8]) -> Result<SeparatorModel<Model>> {
+pub fn load(entry: Entry, bytes: &[u8]) -> Result<SeparatorModel<Model>> {
     let network = Model::load(&entry, bytes)?;
     SeparatorModel::new(entry, network)
 }
 
-fn refusal(name: &str) -> String {
+pub fn refusal(name: &str) -> String {
     let (entry, bytes) = fixture(name);
     match load(entry, &bytes) {
         Err(error @ Error::ModelLoad { .. }) => error.to_string(),
@@ -37,7 +37,7 @@ fn constant_masks_in_a_file_give_the_scaled_mix() {
     let (entry, bytes) = fixture("mask-quarters");
     let mix = melody(1, 0.5, 44_100, 8 * 44_100);
     let audio = Audio::new(vec![mix.clone()], 44_100, &Limits::default()).unwrap();
-    let options = SeparationOptions { chunk: 6.0, ..SeparationOptions::default() };
+    let options = SeparationOptions { chunk: Some(6.0), ..SeparationOptions::default() };
     let stems = Separator::new(load(entry, &bytes).unwrap(), options, Conditioning::Off).separate(audio, &mut |_| {}).unwrap();
     for (stem, share) in stems.stems.iter().zip([0.25_f32, 0.75]) {
         let peak = stem.channels[0].iter().zip(&mix).map(|(stem, mix)| (stem - share * mix).abs()).fold(0.0, f32::max);
@@ -84,7 +84,7 @@ fn a_network_that_fails_later_is_a_fault_naming_chunk_and_stem() {
     let tone = sine(1_000.0, 0.5, 0.0, 44_100, 44_100);
     mix.iter_mut().skip(12 * 44_100).zip(tone).for_each(|(sample, tone)| *sample += tone);
     let audio = Audio::new(vec![mix], 44_100, &Limits::default()).unwrap();
-    let options = SeparationOptions { chunk: 6.0, ..SeparationOptions::default() };
+    let options = SeparationOptions { chunk: Some(6.0), ..SeparationOptions::default() };
     let mut separator = Separator::new(load(entry, &bytes).unwrap(), options, Conditioning::On);
     let error = separator.separate(audio, &mut |_| {}).err().unwrap();
     assert_eq!(error.kind(), "internal");

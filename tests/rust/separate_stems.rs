@@ -15,7 +15,7 @@ fn audio(channels: Vec<Vec<f32>>, sample_rate: u32) -> Audio {
 }
 
 fn short_chunks() -> SeparationOptions {
-    SeparationOptions { chunk: 6.0, ..SeparationOptions::default() }
+    SeparationOptions { chunk: Some(6.0), ..SeparationOptions::default() }
 }
 
 /// Separates with constant masks in chunks of 6 s.
@@ -188,8 +188,9 @@ fn a_chunks_bits_depend_on_the_chunk_alone() {
         let mut results: Vec<(usize, Vec<f32>)> = indices
             .map(|index| {
                 let chunk = home.chunk(index).unwrap();
-                let task = ChunkTask { channels: chunk.channels, gain: chunk.gain, conditioning: Conditioning::On };
-                (index, task.run(&mut model, &mut |_| {}).unwrap())
+                let mut task = ChunkTask::new(&model, chunk.channels, chunk.gain, Conditioning::On).unwrap();
+                task.run(&mut model, &mut |_| {}).unwrap();
+                (index, task.finish(&model).unwrap())
             })
             .collect();
         results.sort_by_key(|(index, _)| *index);
@@ -205,7 +206,7 @@ fn joins_of_chunks_that_disagree_leave_no_step() {
     let mix = melody(11, 0.5, RATE, 40 * rate);
     let model = model(&TWO, "instrumental", |run, stem| if (run + stem) % 2 == 0 { 0.25 } else { 0.75 });
     // Joins at odd times, not on the notes' onsets every half second, which are steps of the music itself.
-    let options = SeparationOptions { chunk: 6.13, ..short_chunks() };
+    let options = SeparationOptions { chunk: Some(6.13), ..short_chunks() };
     let mut starts = Vec::new();
     let mut vocals = Vec::new();
     Separator::new(model, options, Conditioning::Off)
@@ -236,7 +237,8 @@ fn progress_rises_to_one_in_steps_of_two_percent_or_more() {
     let mut told = Vec::new();
     let mut model = model(&TWO, "instrumental", |_, _| 0.5);
     let channels = [noise(1, 0.5, 793_800), noise(2, 0.5, 793_800)];
-    ChunkTask { channels, gain: 0.3, conditioning: Conditioning::On }.run(&mut model, &mut |fraction| told.push(fraction)).unwrap();
+    let mut task = ChunkTask::new(&model, channels, 0.3, Conditioning::On).unwrap();
+    task.run(&mut model, &mut |fraction| told.push(fraction)).unwrap();
     assert!(told.len() <= 51 && told.windows(2).all(|pair| pair[1] > pair[0]), "{told:?}");
     assert_eq!(told.last(), Some(&1.0));
 }
@@ -252,12 +254,12 @@ fn values_that_are_not_finite_name_model_chunk_and_stem() {
 
 #[test]
 fn a_task_without_samples_or_gain_is_refused() {
-    let mut model = model(&TWO, "instrumental", |_, _| 0.5);
+    let model = model(&TWO, "instrumental", |_, _| 0.5);
     let chunk = || vec![0.5; 65_536];
     for (channels, gain) in
         [([vec![], vec![]], 1.0), ([chunk(), vec![0.5]], 1.0), ([chunk(), chunk()], 0.0), ([chunk(), chunk()], f32::NAN)]
     {
-        let error = ChunkTask { channels, gain, conditioning: Conditioning::On }.run(&mut model, &mut |_| {}).unwrap_err();
+        let error = ChunkTask::new(&model, channels, gain, Conditioning::On).unwrap_err();
         assert_eq!(error.kind(), "invalid-input");
     }
 }

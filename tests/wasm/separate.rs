@@ -11,7 +11,7 @@ use crate::signal::melody;
 fn constant_masks_give_the_scaled_mix_through_chunks_and_joins() {
     let mix = melody(1, 0.5, 44_100, 8 * 44_100);
     let audio = Audio::new(vec![mix.clone()], 44_100, &Limits::default()).unwrap();
-    let options = SeparationOptions { chunk: 6.0, ..SeparationOptions::default() };
+    let options = SeparationOptions { chunk: Some(6.0), ..SeparationOptions::default() };
     let model = model(&["vocals", "instrumental"], "instrumental", |_, stem| [0.25, 0.75][stem]);
     let stems = Separator::new(model, options, Conditioning::Off).separate(audio, &mut |_| {}).unwrap();
     for (stem, share) in stems.stems.iter().zip([0.25_f32, 0.75]) {
