@@ -1,9 +1,9 @@
 """Fits the confidence table of fingerprint matches.
 
-For one profile after the other, reads the lines of JSON that the evaluation writes (tests/rust/fingerprint/evaluation.rs) and prints the table for
+For one algorithm and profile after the other, reads the lines of JSON that the evaluation writes (tests/rust/fingerprint/evaluation.rs) and prints the table for
 src/fingerprint/confidence.rs: share of right answers by evidence, excerpts and strangers weighted equally, made monotone by
-pooling adjacent violators; the least confidence with a false-accept rate of 1 in 1000 on the development split; and how far the
-table is off on the held-out split.
+pooling adjacent violators; the least confidence with a false-accept rate of 1 in 2000 on the development split, half of the rate that is
+promised, as the held-out split is never quite as kind; and how far the table is off on the held-out split.
 
     OTOLITH_EVALUATION=queries.jsonl cargo test --test fingerprint evaluation -- --ignored
     python tools/fingerprint_calibrate.py queries.jsonl
@@ -15,7 +15,7 @@ import sys
 import numpy as np
 
 KNOTS = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 20, 25, 30], dtype=float)
-FALSE_ACCEPT_RATE = 1e-3
+FALSE_ACCEPT_RATE = 5e-4
 
 
 def load(path):
@@ -78,13 +78,13 @@ def main():
     rows = load(sys.argv[1])
     development = [row for row in rows if row["split"] == "development"]
     held_out = [row for row in rows if row["split"] == "held-out"]
-    for profile in ("default", "dense", "large"):
-        report(profile, [row for row in development if row["profile"] == profile], [row for row in held_out if row["profile"] == profile])
+    for scheme in dict.fromkeys(row["scheme"] for row in development):
+        report(scheme, [row for row in development if row["scheme"] == scheme], [row for row in held_out if row["scheme"] == scheme])
 
 
-def report(profile, development, held_out):
-    """Fits one profile on the development split and shows how it does on the held-out one."""
-    print(profile)
+def report(scheme, development, held_out):
+    """Fits one scheme on the development split and shows how it does on the held-out one."""
+    print(scheme)
     values = table(*columns(development))
     print("KNOTS", ", ".join(f"{knot:.1f}" for knot in KNOTS))
     print("CONFIDENCES", ", ".join(f"{value:.3f}" for value in values))

@@ -8,6 +8,9 @@ mod audio;
 mod beat;
 #[path = "../rust/beat_parity.rs"]
 mod beat_parity;
+mod fingerprint;
+#[path = "../rust/fingerprint_parity.rs"]
+mod fingerprint_parity;
 #[path = "../rust/kernel_list.rs"]
 mod kernel_list;
 mod kernels;

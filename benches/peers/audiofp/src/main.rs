@@ -47,7 +47,12 @@ fn main() {
         values.sort_by(f64::total_cmp);
         format!("{:.2} ({:.2}..{:.2})", values[values.len() / 2], values[values.len() / 4], values[3 * values.len() / 4])
     };
-    println!("extraction, times real time: otolith {}, audiofp {}, ratio {}", quartiles(own_times), quartiles(peer_times), quartiles(ratios));
+    println!(
+        "extraction, times real time: otolith {}, audiofp {}, ratio {}",
+        quartiles(own_times),
+        quartiles(peer_times),
+        quartiles(ratios)
+    );
 
     let mut catalog = Catalog::new(Profile::Default);
     for (number, track) in tracks.iter().enumerate() {
@@ -61,9 +66,17 @@ fn main() {
         let best = scored.filter(|(_, found)| found.is_match).max_by(|a, b| a.1.score.total_cmp(&b.1.score))?;
         Some(best.0)
     };
-    let own_finds = |clip: &[f32]| catalog.find(&own(clip), &MatchOptions::default()).unwrap().first().map(|hit| hit.id.parse::<usize>().unwrap());
-    let conditions =
-        [("clean", 1.0, None), ("clean", 2.0, None), ("clean", 3.0, None), ("clean", 5.0, None), ("white noise", 5.0, Some(10.0)), ("white noise", 5.0, Some(5.0)), ("white noise", 5.0, Some(0.0))];
+    let own_finds =
+        |clip: &[f32]| catalog.find(&own(clip), &MatchOptions::default()).unwrap().first().map(|hit| hit.id.parse::<usize>().unwrap());
+    let conditions = [
+        ("clean", 1.0, None),
+        ("clean", 2.0, None),
+        ("clean", 3.0, None),
+        ("clean", 5.0, None),
+        ("white noise", 5.0, Some(10.0)),
+        ("white noise", 5.0, Some(5.0)),
+        ("white noise", 5.0, Some(0.0)),
+    ];
     for (name, seconds, snr) in conditions {
         let mut random = music::Random::new(5);
         let (mut own_hits, mut peer_hits) = (0, 0);
@@ -74,7 +87,10 @@ fn main() {
             own_hits += usize::from(own_finds(&clip) == Some(number));
             peer_hits += usize::from(peer_finds(&clip) == Some(number));
         }
-        println!("{name} {} {seconds} s: otolith {own_hits}/{TRACKS}, audiofp {peer_hits}/{TRACKS}", snr.map_or(String::new(), |snr| format!("{snr} dB")));
+        println!(
+            "{name} {} {seconds} s: otolith {own_hits}/{TRACKS}, audiofp {peer_hits}/{TRACKS}",
+            snr.map_or(String::new(), |snr| format!("{snr} dB"))
+        );
     }
     let strangers: Vec<Vec<f32>> = (0..TRACKS).map(|seed| music::music(3_000_000 + seed, 10.0, RATE as u32)).collect();
     for seconds in [5, 10] {
