@@ -68,6 +68,12 @@ pub enum Error {
         /// SHA-256 of the bytes given, in hex.
         found: String,
     },
+    /// Something stored cannot be read or written. What is stored is as it was before the call.
+    #[error("{what}")]
+    Storage {
+        /// The file, what was found, what to do.
+        what: String,
+    },
     /// A fault of ours: a state that the code rules out. Report it with the message.
     #[error("{what}: this is a fault in otolith, please report it")]
     Internal {
@@ -92,6 +98,7 @@ impl Error {
             Self::OutOfMemory { .. } => "out-of-memory",
             Self::ModelLoad { .. } => "model-load",
             Self::ModelIntegrity { .. } => "model-integrity",
+            Self::Storage { .. } => "storage",
             Self::Internal { .. } => "internal",
         }
     }

@@ -59,16 +59,6 @@ pub struct FingerprintOptions {
     pub silence: Option<f64>,
 }
 
-/// What a catalogue is made for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct CatalogOptions {
-    /// The algorithm of its prints. Default `wang`.
-    pub algorithm: Algorithm,
-    /// The profile of its prints. Default `default`.
-    pub profile: Profile,
-}
-
 /// An algorithm that turns sound into prints.
 pub trait Extract {
     /// Its stream form.

@@ -201,6 +201,12 @@ impl Scheme {
     }
 }
 
+impl std::fmt::Display for Scheme {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} with profile {:?}", self.algorithm.name(), self.profile.name())
+    }
+}
+
 impl From<Profile> for Scheme {
     /// Wang landmarks of a profile.
     fn from(profile: Profile) -> Self {

@@ -16,6 +16,12 @@ use crate::limits::CHANNELS;
 pub const MAGIC: [u8; 4] = *b"OTFP";
 /// Kind of a print.
 pub const KIND_PRINT: u8 = 1;
+/// Kind of a catalogue's segment.
+pub const KIND_SEGMENT: u8 = 2;
+/// Kind of a catalogue's manifest.
+pub const KIND_MANIFEST: u8 = 3;
+/// Kind of a catalogue's log.
+pub const KIND_LOG: u8 = 4;
 /// Kind of an exported catalogue.
 pub const KIND_EXPORT: u8 = 5;
 
@@ -171,6 +177,9 @@ pub(super) fn check_kind(header: &Header, wanted: u8) -> Result<()> {
     }
     let name = |kind| match kind {
         KIND_PRINT => "a fingerprint",
+        KIND_SEGMENT => "a segment of a catalogue",
+        KIND_MANIFEST => "a manifest of a catalogue",
+        KIND_LOG => "a log of a catalogue",
         KIND_EXPORT => "an exported catalogue",
         _ => "nothing that this build reads",
     };

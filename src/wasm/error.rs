@@ -18,7 +18,7 @@ impl From<Error> for JsValue {
 fn details(error: &Error) -> JsValue {
     let details = Object::new();
     match error {
-        Error::InvalidInput { .. } | Error::Internal { .. } => {}
+        Error::InvalidInput { .. } | Error::Storage { .. } | Error::Internal { .. } => {}
         Error::UnsupportedFormat { found } => set(&details, "found", &found.into()),
         Error::TooShort { capability, given, needed } => {
             set(&details, "capability", &(*capability).into());

@@ -1,4 +1,4 @@
-//! `Fingerprinter`, `Print`, `Catalog` and `inspect`.
+//! `Fingerprinter`, `Print` and `inspect`.
 
 use js_sys::Object;
 use serde::Serialize;
@@ -9,10 +9,9 @@ use super::audio::Sound;
 use super::options;
 use crate::audio::Audio;
 use crate::error::{Error, Result};
-use crate::fingerprint::catalog::{self, Replace};
 use crate::fingerprint::extraction::Extraction;
 use crate::fingerprint::inspect::{InspectOptions, inspect_bytes};
-use crate::fingerprint::{self as room, CatalogOptions, FingerprintOptions, MatchOptions, Recipe, Scheme};
+use crate::fingerprint::{self as room, FingerprintOptions, Recipe};
 
 /// Extracts the fingerprint of a sound step by step.
 #[wasm_bindgen]
@@ -104,79 +103,10 @@ impl Print {
     }
 }
 
-/// Fingerprints in memory that can be searched.
-#[wasm_bindgen]
-pub struct Catalog {
-    catalog: room::Catalog,
-}
-
-#[wasm_bindgen]
-impl Catalog {
-    /// An empty catalogue. Options: `{ algorithm, profile }`.
-    #[wasm_bindgen(constructor)]
-    pub fn new(options: Option<Object>) -> Result<Self> {
-        let options: CatalogOptions = options::parse("options", options)?;
-        Ok(Self { catalog: room::Catalog::new(Scheme::new(options.algorithm, options.profile)?) })
-    }
-
-    /// Enrols a fingerprint under an id, with metadata as JSON.
-    pub fn enrol(&mut self, id: &str, metadata: &str, print: &Print, replace: bool) -> Result<()> {
-        self.catalog.enrol(id, metadata, &print.print, if replace { Replace::Yes } else { Replace::No })
-    }
-
-    /// Removes a track. True if there was one.
-    pub fn remove(&mut self, id: &str) -> Result<bool> {
-        self.catalog.remove(id)
-    }
-
-    /// Whether a track has this id.
-    pub fn has(&self, id: &str) -> bool {
-        self.catalog.has(id)
-    }
-
-    /// The ids in their order.
-    pub fn ids(&self) -> Vec<String> {
-        self.catalog.ids().map(str::to_owned).collect()
-    }
-
-    /// Number of tracks.
-    #[wasm_bindgen(getter)]
-    pub fn size(&self) -> usize {
-        self.catalog.len()
-    }
-
-    /// Name of the algorithm.
-    #[wasm_bindgen(getter)]
-    pub fn algorithm(&self) -> String {
-        self.catalog.algorithm().name().to_owned()
-    }
-
-    /// Name of the profile.
-    #[wasm_bindgen(getter)]
-    pub fn profile(&self) -> String {
-        self.catalog.profile().name().to_owned()
-    }
-
-    /// The hits of a fingerprint as plain objects, best first. Options: `{ top, perTrack, minConfidence }`.
-    #[wasm_bindgen(js_name = match)]
-    pub fn find(&self, print: &Print, options: Option<Object>) -> Result<JsValue> {
-        let options: MatchOptions = options::parse("options", options)?;
-        plain(&self.catalog.find(&print.print, &options)?)
-    }
-
-    /// Figures about it as a plain object.
-    pub fn stats(&self) -> Result<JsValue> {
-        plain(&self.catalog.stats())
-    }
-
-    /// The catalogue as bytes to store.
-    pub fn export(&self) -> Result<Vec<u8>> {
-        self.catalog.export()
-    }
-
-    /// Reads a stored catalogue.
-    pub fn import(bytes: &[u8]) -> Result<Self> {
-        Ok(Self { catalog: catalog::Catalog::import(bytes)? })
+impl Print {
+    /// The fingerprint itself.
+    pub(super) fn inner(&self) -> &room::Print {
+        &self.print
     }
 }
 
@@ -187,7 +117,8 @@ pub fn inspect(bytes: &[u8], options: Option<Object>) -> Result<String> {
     inspect_bytes(bytes, options)
 }
 
-fn plain(value: &impl Serialize) -> Result<JsValue> {
+/// A result as a plain object.
+pub(super) fn plain(value: &impl Serialize) -> Result<JsValue> {
     let serializer = serde_wasm_bindgen::Serializer::json_compatible();
     value.serialize(&serializer).map_err(|error| Error::internal(format!("a result as an object: {error}")))
 }

@@ -5,6 +5,7 @@
 
 mod audio;
 mod beat;
+mod catalog;
 #[cfg(feature = "neural")]
 mod chunk_task;
 mod error;

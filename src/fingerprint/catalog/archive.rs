@@ -1,197 +1,228 @@
-//! A catalogue as bytes.
+//! A catalogue as one stream of bytes, in pieces of at most 64 KiB.
 //!
-//! A [`Header`] whose payload is a sequence of records, each `length u32 | CRC-32 u32 | content`: first the totals (tracks u32, parts
-//! u32, postings u32), then the tracks, then the postings in the packed form of [`Postings`]. Removed tracks are left out, so that the
-//! bytes depend on what is enrolled, in which order, and not on what was merged when.
+//! [`Header`] (kind 5, payload length "stream") | records: length u32 | CRC-32 u32 | content, at most 65 528 bytes of it. The first
+//! record holds the totals: tracks u32, parts u32, postings u64. The content of the others, put together, is a segment's file without its
+//! header (see [`super::segment`]). Removed tracks are left out, so that the bytes depend on what is enrolled, in which order, and not on
+//! what was merged when.
 
-use super::postings::{Postings, ROW_BYTES};
-use super::segment::Segments;
-use super::{Catalog, PARTS, Part, Track, check_id, check_metadata};
+use super::core::{Core, segment_of};
+use super::index::Index;
+use super::io::Io;
+use super::postings::{PAGE_BYTES, PLACE_BYTES, places};
+use super::segment::{FOOTER_BYTES, Footer, decode_tail};
+use super::writer::{Output, Plan, RECORD_BYTES, Sink, Source, Written, merge, record};
 use crate::error::{Error, Result};
-use crate::fingerprint::matching::PART_TICKS;
+use crate::fingerprint::print::Scheme;
 use crate::fingerprint::wire::{KIND_EXPORT, MAGIC, Reader, check_algorithm, check_kind, header};
-use crate::header::{HEADER_BYTES, Header};
+use crate::header::{HEADER_BYTES, Header, STREAM};
 
-/// Largest content of a record: a damaged one is told by its place.
-const RECORD_BYTES: usize = 65_536;
 /// Bytes of a record before its content.
 const RECORD_HEAD: usize = 8;
+/// Bytes of the totals.
+const TOTALS_BYTES: usize = 16;
 
-impl Catalog {
-    /// The catalogue as bytes, removed tracks left out.
-    ///
-    /// # Errors
-    /// [`Error::OutOfMemory`].
-    pub fn export(&self) -> Result<Vec<u8>> {
-        let mut compact = self.clone();
-        compact.compact()?;
-        let mut content = Vec::new();
-        let postings = compact.segments.sealed().next();
-        let mut totals = Vec::new();
-        for count in [compact.tracks.len(), compact.parts.len(), postings.map_or(0, Postings::len)] {
-            totals.extend_from_slice(&(count as u32).to_le_bytes());
-        }
-        put_records(&mut content, &totals);
-        let mut tracks = Vec::new();
-        let mut parts = compact.parts.iter().peekable();
-        for (track, number) in compact.tracks.iter().zip(0u32..) {
-            put_text(&mut tracks, &track.id);
-            put_text(&mut tracks, &track.metadata);
-            tracks.extend_from_slice(&track.duration.to_le_bytes());
-            tracks.extend_from_slice(&(track.postings as u32).to_le_bytes());
-            let own: Vec<&Part> = std::iter::from_fn(|| parts.next_if(|part| part.track == number)).collect();
-            tracks.extend_from_slice(&(own.len() as u32).to_le_bytes());
-            for part in own {
-                tracks.push(part.layer);
-                tracks.extend_from_slice(&part.index.to_le_bytes());
-                tracks.extend_from_slice(&part.ticks.to_le_bytes());
-            }
-        }
-        tracks.splice(0..0, (tracks.len() as u64).to_le_bytes());
-        put_records(&mut content, &tracks);
-        if let Some(postings) = postings {
-            let (counts, escapes, low_keys, rows) = postings.parts();
-            let mut packed = Vec::with_capacity(counts.len() + 8 * escapes.len() + low_keys.len() + rows.len() + 16);
-            packed.extend_from_slice(&(counts.len() as u32).to_le_bytes());
-            packed.extend_from_slice(&(escapes.len() as u32).to_le_bytes());
-            packed.extend_from_slice(&(low_keys.len() as u64).to_le_bytes());
-            packed.extend_from_slice(counts);
-            for (bucket, count) in escapes {
-                packed.extend_from_slice(&bucket.to_le_bytes());
-                packed.extend_from_slice(&count.to_le_bytes());
-            }
-            packed.extend_from_slice(low_keys);
-            packed.extend_from_slice(rows);
-            put_records(&mut content, &packed);
-        }
-        let header = Header { payload_length: content.len() as u64, ..header(KIND_EXPORT, self.scheme) };
-        let mut bytes = header.to_bytes().to_vec();
-        bytes.append(&mut content);
-        Ok(bytes)
+impl Core {
+    /// Gives the catalogue as pieces.
+    pub async fn export(&self, io: &Io) -> Result<()> {
+        let index = self.index();
+        let live = || index.rosters().flat_map(|roster| &roster.tracks).filter(|track| track.is_live);
+        let mut totals = (live().count() as u32).to_le_bytes().to_vec();
+        totals.extend_from_slice(&live().map(|track| track.part_count).sum::<u32>().to_le_bytes());
+        totals.extend_from_slice(&live().map(|track| track.postings as u64).sum::<u64>().to_le_bytes());
+        let head = Header { payload_length: STREAM, ..header(KIND_EXPORT, index.scheme()) };
+        let mut piece = head.to_bytes().to_vec();
+        piece.extend(record(&totals));
+        io.put(piece).await?;
+        let mut sources: Vec<Source<'_>> = index.segments().iter().map(Source::Segment).collect();
+        sources.push(Source::Runs(index.recent(), index.runs().iter().collect()));
+        let (plan, _) = self.plan(0, 0);
+        merge(io, &sources, Plan { sink: Sink::Records, is_resident: false, ..plan }, &[]).await?;
+        Ok(())
     }
 
-    /// Reads what [`Catalog::export`] wrote.
+    /// Takes the pieces of an export; its content replaces the catalogue's when the last one has proved good.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] with the byte offset for anything else; [`Error::OutOfMemory`].
-    pub fn import(bytes: &[u8]) -> Result<Self> {
-        let (header, payload) = Header::read(bytes, MAGIC)?;
+    /// [`Error::InvalidInput`] with the byte offset for anything that is no whole export of this scheme.
+    pub async fn import(&mut self, io: &Io) -> Result<()> {
+        let mut stream = Stream { io, buffer: Vec::new(), position: 0, has_ended: false };
+        let head = stream.take(HEADER_BYTES).await?;
+        let (header, _) = Header::read(&head, MAGIC)?;
         check_kind(&header, KIND_EXPORT)?;
         let scheme = check_algorithm(&header)?;
-        if header.payload_length != payload.len() as u64 {
-            return Err(Error::invalid(format!(
-                "byte 16: the catalogue has {} bytes behind its header, there are {}: the file is cut off or has something appended",
-                header.payload_length,
-                payload.len()
-            )));
+        check_scheme(scheme, self.index().scheme())?;
+        let totals = stream.record().await?.ok_or_else(|| stream.damaged("the totals are missing"))?;
+        let mut reader = Reader::new(&totals, HEADER_BYTES + RECORD_HEAD);
+        let (track_count, part_count) = (u32::from_le_bytes(reader.take()?), u32::from_le_bytes(reader.take()?));
+        let postings = u64::from_le_bytes(reader.take()?);
+        if totals.len() != TOTALS_BYTES {
+            return Err(stream.damaged(format!("totals of {} bytes instead of {TOTALS_BYTES}", totals.len())));
         }
-        let content = read_records(payload)?;
-        // Offsets in the errors below count content, which lies in the file with the heads of its records in between.
-        let mut reader = Reader::new(&content, HEADER_BYTES);
-        let track_count = u32::from_le_bytes(reader.take()?);
-        let part_count = u32::from_le_bytes(reader.take()?);
-        let posting_count = u32::from_le_bytes(reader.take()?) as usize;
-        if part_count as usize > PARTS {
-            return Err(reader.damaged(8, format!("{part_count} parts, at most {PARTS} have numbers")));
+        let place_bytes = usize::try_from(postings.saturating_mul(PLACE_BYTES as u64)).unwrap_or(usize::MAX);
+        let (plan, number) = self.plan(place_bytes / PLACE_BYTES, usize::MAX);
+        let mut written = self.receive(&mut stream, plan, place_bytes).await?;
+        let tail_at = HEADER_BYTES + place_bytes;
+        let (roster, directory, checksums, row_bytes) = decode_tail(&written.tail, tail_at, scheme, postings as usize)?;
+        if (roster.tracks.len(), roster.parts.len()) != (track_count as usize, part_count as usize)
+            || written.parts_needed > u64::from(part_count)
+        {
+            let found = (roster.tracks.len(), roster.parts.len());
+            return Err(stream.damaged(format!("{} tracks of {} parts, announced are {track_count} of {part_count}", found.0, found.1)));
         }
-        let length = u64::from_le_bytes(reader.take()?);
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let mut catalog = Self::new(scheme);
-        let mut tracks = Reader::new(reader.slice(length)?, HEADER_BYTES + 20);
-        for number in 0..track_count {
-            catalog.read_track(&mut tracks, number)?;
+        if checksums != written.checksums {
+            return Err(stream.damaged("the checksums of its postings do not agree"));
         }
-        if tracks.left() > 0 || catalog.parts.len() != part_count as usize {
-            return Err(tracks.damaged(0, format!("{} parts of {part_count}, {} bytes left over", catalog.parts.len(), tracks.left())));
+        let mut ids: Vec<&str> = roster.tracks.iter().map(|track| track.id.as_str()).collect();
+        ids.sort_unstable();
+        if let Some((id, _)) = ids.iter().zip(ids.iter().skip(1)).find(|(one, next)| one == next) {
+            return Err(stream.damaged(format!("id {id:?} a second time")));
         }
-        if catalog.tracks.iter().map(|track| track.postings).sum::<usize>() != posting_count {
-            return Err(reader.damaged(0, format!("the tracks' postings do not sum to {posting_count}")));
+        self.flush_segment(io, number).await?;
+        let tier = self.tier_of(postings as usize);
+        let written = Written { roster, directory, checksums, places: written.places.take(), bytes: written.bytes };
+        let segment = segment_of(written, number, tier);
+        let index = Index::of_segments(scheme, row_bytes, segment.into_iter().collect());
+        if let Some(volume) = self.volume_mut() {
+            let segments: Vec<_> = index.segments().iter().collect();
+            volume.checkpoint(io, &index, &segments, true).await?;
         }
-        if posting_count > 0 {
-            let key_bits = scheme.key_bits();
-            let counts_length = u32::from_le_bytes(reader.take()?) as usize;
-            let escape_count = u32::from_le_bytes(reader.take()?) as usize;
-            let low_keys_length = usize::try_from(u64::from_le_bytes(reader.take()?)).unwrap_or(usize::MAX);
-            let counts = reader.slice(counts_length)?;
-            let mut escapes = Vec::new();
-            for _ in 0..escape_count {
-                escapes.push((u32::from_le_bytes(reader.take()?), u32::from_le_bytes(reader.take()?)));
-            }
-            let low_keys = reader.slice(low_keys_length)?;
-            let rows = reader.slice(posting_count.saturating_mul(ROW_BYTES))?;
-            catalog.segments = Segments::of(Postings::from_parts(key_bits, counts, escapes, low_keys, rows, part_count)?);
-        }
-        if reader.left() > 0 {
-            return Err(reader.damaged(0, format!("{} bytes behind the last posting", reader.left())));
-        }
-        Ok(catalog)
+        *self.index_mut() = index;
+        Ok(())
     }
 
-    fn read_track(&mut self, reader: &mut Reader<'_>, number: u32) -> Result<()> {
-        let id = take_text(reader)?;
-        check_id(&id)?;
-        let metadata = take_text(reader)?;
-        check_metadata(&metadata)?;
-        let duration = f64::from_le_bytes(reader.take()?);
-        if !(0.0..=1e9).contains(&duration) {
-            return Err(reader.damaged(8, format!("a duration of {duration} s")));
-        }
-        let postings = u32::from_le_bytes(reader.take()?) as usize;
-        let part_count = u32::from_le_bytes(reader.take()?);
-        for _ in 0..part_count {
-            let [layer] = reader.take()?;
-            let index = u32::from_le_bytes(reader.take()?);
-            let ticks = u32::from_le_bytes(reader.take()?);
-            if ticks > PART_TICKS {
-                return Err(reader.damaged(4, format!("a part of {ticks} ticks, the longest has {PART_TICKS}")));
+    /// Takes the content of an import: places to where a segment has them, the tail into memory.
+    async fn receive(&self, stream: &mut Stream<'_>, plan: Plan, place_bytes: usize) -> Result<Received> {
+        let mut output = Output::new(stream.io, plan.sink);
+        output.write(&self.segment_header()).await?;
+        let mut received =
+            Received { checksums: Vec::new(), places: plan.is_resident.then(Vec::new), tail: Vec::new(), parts_needed: 0, bytes: 0 };
+        let mut page: Vec<u8> = Vec::with_capacity(PAGE_BYTES);
+        let mut left = place_bytes;
+        while let Some(content) = stream.record().await? {
+            output.write(&content).await?;
+            let mut rest = content.as_slice();
+            while left > 0 && !rest.is_empty() {
+                let length = rest.len().min(left).min(PAGE_BYTES - page.len());
+                let (piece, behind) = rest.split_at(length);
+                rest = behind;
+                left -= length;
+                page.extend_from_slice(piece);
+                if page.len() == PAGE_BYTES || left == 0 {
+                    received.take_page(&page)?;
+                    page.clear();
+                }
             }
-            self.parts.push(Part { track: number, layer, index, ticks });
-            self.rows.push(Vec::new());
+            received.tail.extend_from_slice(rest);
         }
-        if self.live.insert(id.clone(), number).is_some() {
-            return Err(reader.damaged(0, format!("id {id:?} a second time")));
+        let tail_bytes = received.tail.len().checked_sub(FOOTER_BYTES).filter(|_| left == 0);
+        let tail_bytes = tail_bytes.ok_or_else(|| stream.damaged("the file ends before its last record"))?;
+        let footer = Footer::decode(&received.tail.split_off(tail_bytes), HEADER_BYTES + place_bytes + tail_bytes)?;
+        if footer != (Footer { tail_bytes: tail_bytes as u64, tail_checksum: crc32fast::hash(&received.tail) }) {
+            return Err(stream.damaged("the footer does not fit what is before it"));
         }
-        self.tracks.push(Track { id, metadata, duration, is_live: true, postings });
+        output.flush().await?;
+        received.bytes = output.written();
+        Ok(received)
+    }
+}
+
+/// What an import has brought.
+struct Received {
+    checksums: Vec<u32>,
+    places: Option<Vec<u8>>,
+    tail: Vec<u8>,
+    /// Parts that its postings refer to: the highest number and one.
+    parts_needed: u64,
+    bytes: u64,
+}
+
+impl Received {
+    fn take_page(&mut self, page: &[u8]) -> Result<()> {
+        self.checksums.push(crc32fast::hash(page));
+        let highest = places(page).map(|(part, _)| u64::from(part) + 1).max();
+        self.parts_needed = self.parts_needed.max(highest.unwrap_or(0));
+        if let Some(places) = &mut self.places {
+            let error = Error::OutOfMemory { what: "the catalogue", bytes: (places.len() + page.len()) as u64 };
+            places.try_reserve(page.len()).map_err(|_| error)?;
+            places.extend_from_slice(page);
+        }
         Ok(())
     }
 }
 
-/// Appends records that hold `content`.
-fn put_records(bytes: &mut Vec<u8>, content: &[u8]) {
-    for piece in content.chunks(RECORD_BYTES) {
-        bytes.extend_from_slice(&(piece.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(&crc32fast::hash(piece).to_le_bytes());
-        bytes.extend_from_slice(piece);
-    }
+/// The pieces of an import as one stream of bytes.
+struct Stream<'a> {
+    io: &'a Io,
+    buffer: Vec<u8>,
+    /// Bytes of the stream before the buffer.
+    position: usize,
+    has_ended: bool,
 }
 
-/// The content of all records.
-fn read_records(payload: &[u8]) -> Result<Vec<u8>> {
-    let mut content = Vec::new();
-    content.try_reserve_exact(payload.len()).map_err(|_| Error::OutOfMemory { what: "the catalogue", bytes: payload.len() as u64 })?;
-    let mut reader = Reader::new(payload, HEADER_BYTES);
-    while reader.left() > 0 {
+impl Stream<'_> {
+    /// Whether `count` bytes are at hand, or can be had.
+    async fn has(&mut self, count: usize) -> Result<bool> {
+        while self.buffer.len() < count && !self.has_ended {
+            match self.io.take().await? {
+                Some(piece) => self.buffer.extend_from_slice(&piece),
+                None => self.has_ended = true,
+            }
+        }
+        Ok(self.buffer.len() >= count)
+    }
+
+    async fn take(&mut self, count: usize) -> Result<Vec<u8>> {
+        if !self.has(count).await? {
+            let found = format!("{count} bytes are missing, the file is cut off");
+            self.position += self.buffer.len();
+            return Err(self.damaged(found));
+        }
+        let rest = self.buffer.split_off(count);
+        self.position += count;
+        Ok(std::mem::replace(&mut self.buffer, rest))
+    }
+
+    /// The content of the next record; nothing at the end.
+    async fn record(&mut self) -> Result<Option<Vec<u8>>> {
+        if !self.has(1).await? {
+            return Ok(None);
+        }
+        let head = self.take(RECORD_HEAD).await?;
+        let mut reader = Reader::new(&head, self.position);
         let length = u32::from_le_bytes(reader.take()?) as usize;
         let checksum = u32::from_le_bytes(reader.take()?);
         if length > RECORD_BYTES {
-            return Err(reader.damaged(RECORD_HEAD, format!("a record of {length} bytes, the longest has {RECORD_BYTES}")));
+            return Err(self.damaged(format!("a record of {length} bytes, the longest has {RECORD_BYTES}")));
         }
-        let piece = reader.slice(length)?;
-        if crc32fast::hash(piece) != checksum {
-            return Err(reader.damaged(length, "a record whose checksum does not agree".to_string()));
+        let content = self.take(length).await?;
+        if crc32fast::hash(&content) != checksum {
+            self.position -= length;
+            return Err(self.damaged("a record whose checksum does not agree"));
         }
-        content.extend_from_slice(piece);
+        Ok(Some(content))
     }
-    Ok(content)
+
+    fn damaged(&self, found: impl std::fmt::Display) -> Error {
+        Error::invalid(format!("byte {}: {found}: the catalogue's file is damaged, export it again", self.position))
+    }
 }
 
-fn put_text(bytes: &mut Vec<u8>, text: &str) {
-    bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
-    bytes.extend_from_slice(text.as_bytes());
+/// The scheme of an exported catalogue.
+///
+/// # Errors
+/// [`Error::InvalidInput`] with the byte for anything else.
+pub fn scheme_of(bytes: &[u8]) -> Result<Scheme> {
+    let (header, _) = Header::read(bytes, MAGIC)?;
+    check_kind(&header, KIND_EXPORT)?;
+    check_algorithm(&header)
 }
 
-fn take_text(reader: &mut Reader<'_>) -> Result<String> {
-    let length = u32::from_le_bytes(reader.take()?) as usize;
-    let bytes = reader.slice(length)?;
-    String::from_utf8(bytes.to_vec()).map_err(|error| reader.damaged(length, error.to_string()))
+fn check_scheme(found: Scheme, wanted: Scheme) -> Result<()> {
+    if found == wanted {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "byte 7: the file holds a catalogue of {}, this one is of {}: import it into a catalogue with those options",
+        found, wanted
+    )))
 }

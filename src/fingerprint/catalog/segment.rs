@@ -1,134 +1,225 @@
-//! Segments: the catalogue's postings in immutable pieces, merged as they become many.
+//! Segments: immutable, sorted pieces of a catalogue, in memory or in a file of their own.
+//!
+//! A segment's file: [`Header`] (kind 2, payload length "stream") | places, 5 bytes each, sorted by key, part, time | tail | footer.
+//! The tail holds: row length u32 | directory | CRC-32 per page of places | roster (see their `encode`). The footer: length of the tail
+//! u64 | CRC-32 of the tail u32 | CRC-32 of these twelve bytes u32. So a file can be written front to back, and opened without its places.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::ops::Range;
 
-use super::postings::{Posting, Postings};
-use crate::error::Result;
+use super::directory::Directory;
+use super::io::{File, Io};
+use super::postings::{PAGE_BYTES, PAGE_PLACES, PLACE_BYTES, room_for_places};
+use super::roster::Roster;
+use crate::error::{Error, Result};
+use crate::fingerprint::print::Scheme;
+use crate::fingerprint::wire::{KIND_SEGMENT, MAGIC, Reader, check_algorithm, check_kind};
+use crate::header::{HEADER_BYTES, Header};
 
-/// Postings at which recent enrolments become a segment: about 31 tracks.
-const SEAL_AT: usize = 262_144;
-/// Segments of a tier that become one of the next.
-const MERGE: usize = 8;
+/// Bytes of a footer.
+pub const FOOTER_BYTES: usize = 16;
+/// Bytes that are read at once.
+const READ_BYTES: usize = 1 << 20;
 
-/// All postings of a catalogue: sealed segments by tier, and the recent ones as a sorted list.
-#[derive(Debug, Clone, Default)]
-pub struct Segments {
-    /// Tier and postings.
-    sealed: Vec<(u32, Postings)>,
-    recent: Vec<Posting>,
+/// Sorted postings with the tracks they are of.
+#[derive(Debug, Clone)]
+pub struct Segment {
+    /// Its number, and that of its file.
+    pub number: u32,
+    /// Tier: segments of one are about as long as each other.
+    pub tier: u32,
+    /// Length of its file; 0 without one.
+    pub file_bytes: u64,
+    /// Tracks and parts.
+    pub roster: Roster,
+    /// From keys to places.
+    pub directory: Directory,
+    /// CRC-32 per page of places.
+    pub checksums: Vec<u32>,
+    /// The places; nothing if they are only in the file.
+    pub places: Option<Vec<u8>>,
 }
 
-impl Segments {
-    /// A catalogue's postings in one segment.
-    #[must_use]
-    pub fn of(postings: Postings) -> Self {
-        let mut tier = 0;
-        let mut holds = SEAL_AT;
-        while postings.len() > holds {
-            tier += 1;
-            holds = holds.saturating_mul(MERGE);
-        }
-        let sealed = if postings.is_empty() { Vec::new() } else { vec![(tier, postings)] };
-        Self { sealed, recent: Vec::new() }
+impl Segment {
+    /// Number of postings.
+    pub fn len(&self) -> usize {
+        self.directory.len()
     }
 
-    /// Adds postings, in any order.
+    /// Bytes of its places.
+    pub fn place_bytes(&self) -> usize {
+        self.len() * PLACE_BYTES
+    }
+
+    /// Bytes held in memory.
+    pub fn bytes(&self) -> usize {
+        self.directory.bytes() + self.checksums.len() * 4 + self.places.as_ref().map_or(0, Vec::len)
+    }
+
+    /// The places of a range, if they are in memory.
+    pub fn resident(&self, range: Range<usize>) -> Option<&[u8]> {
+        self.places.as_ref().map(|places| places.get(range.start * PLACE_BYTES..range.end * PLACE_BYTES).unwrap_or_default())
+    }
+
+    /// Where the pages `pages` lie in the file.
+    pub fn page_span(&self, pages: Range<usize>) -> (u64, usize) {
+        let start = pages.start * PAGE_BYTES;
+        let end = (pages.end * PAGE_BYTES).min(self.place_bytes());
+        ((HEADER_BYTES + start) as u64, end.saturating_sub(start))
+    }
+
+    /// Checks pages that were read from the file, of which `first` is the number of the first.
     ///
     /// # Errors
-    /// [`crate::Error::OutOfMemory`], before which nothing is changed.
-    pub fn add(&mut self, key_bits: u32, mut postings: Vec<Posting>) -> Result<()> {
-        postings.sort_unstable();
-        let merged: Vec<Posting> = merge(vec![Box::new(self.recent.iter().copied()), Box::new(postings.into_iter())]).collect();
-        if merged.len() < SEAL_AT {
-            self.recent = merged;
-            return Ok(());
-        }
-        let sealed = Postings::pack(key_bits, merged.len(), merged)?;
-        self.sealed.push((0, sealed));
-        self.recent = Vec::new();
-        self.merge_full_tiers(key_bits)
-    }
-
-    /// Number of postings.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.recent.len() + self.sealed.iter().map(|(_, postings)| postings.len()).sum::<usize>()
-    }
-
-    /// The sealed segments' postings.
-    pub fn sealed(&self) -> impl Iterator<Item = &Postings> {
-        self.sealed.iter().map(|(_, postings)| postings)
-    }
-
-    /// Bytes held.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.recent.capacity() * size_of::<Posting>() + self.sealed().map(Postings::bytes).sum::<usize>()
-    }
-
-    /// Number of postings with keys `low..=high`.
-    #[must_use]
-    pub fn count(&self, low: u32, high: u32) -> usize {
-        self.recent_range(low, high).len() + self.sealed().map(|postings| postings.range(low, high).len()).sum::<usize>()
-    }
-
-    /// Calls `visit` with key, part and time of each posting with keys `low..=high`.
-    pub fn visit(&self, low: u32, high: u32, mut visit: impl FnMut(u32, u32, u16)) {
-        for postings in self.sealed() {
-            for key in low..=high {
-                for place in postings.range(key, key) {
-                    let (part, time) = postings.row(place);
-                    visit(key, part, time);
-                }
+    /// [`Error::Storage`] naming the file and the byte at which a page is not what was written.
+    pub fn check_pages(&self, first: usize, bytes: &[u8]) -> Result<()> {
+        for (page, number) in bytes.chunks(PAGE_BYTES).zip(first..) {
+            if self.checksums.get(number) != Some(&crc32fast::hash(page)) {
+                let offset = (HEADER_BYTES + number * PAGE_BYTES) as u64;
+                return Err(Error::damaged_file(File::Segment(self.number), offset, "a page whose checksum does not agree"));
             }
-        }
-        for posting in self.recent_range(low, high) {
-            visit(posting.key, posting.part, posting.time);
-        }
-    }
-
-    /// All postings in their order.
-    pub fn iter(&self) -> impl Iterator<Item = Posting> + '_ {
-        let mut lists: Vec<Box<dyn Iterator<Item = Posting> + '_>> = vec![Box::new(self.recent.iter().copied())];
-        for postings in self.sealed() {
-            lists.push(Box::new(postings.iter()));
-        }
-        merge(lists)
-    }
-
-    fn recent_range(&self, low: u32, high: u32) -> &[Posting] {
-        let start = self.recent.partition_point(|posting| posting.key < low);
-        let end = start + self.recent[start..].partition_point(|posting| posting.key <= high);
-        &self.recent[start..end]
-    }
-
-    /// Merges while any tier holds eight segments.
-    fn merge_full_tiers(&mut self, key_bits: u32) -> Result<()> {
-        let full = |sealed: &[(u32, Postings)]| {
-            sealed.iter().map(|&(tier, _)| tier).find(|&tier| sealed.iter().filter(|&&(other, _)| other == tier).count() >= MERGE)
-        };
-        while let Some(tier) = full(&self.sealed) {
-            let of_tier: Vec<&Postings> = self.sealed.iter().filter(|&&(other, _)| other == tier).map(|(_, postings)| postings).collect();
-            let count = of_tier.iter().map(|postings| postings.len()).sum();
-            let lists = of_tier.iter().map(|postings| Box::new(postings.iter()) as Box<dyn Iterator<Item = Posting>>).collect();
-            let merged = Postings::pack(key_bits, count, merge(lists))?;
-            self.sealed.retain(|&(other, _)| other != tier);
-            self.sealed.push((tier + 1, merged));
         }
         Ok(())
     }
+
+    /// Number of pages of places.
+    pub fn page_count(&self) -> usize {
+        self.len().div_ceil(PAGE_PLACES)
+    }
+
+    /// Reads the pages `pages` of the file.
+    ///
+    /// # Errors
+    /// What keeps them from being read; [`Error::Storage`] if they are damaged.
+    pub async fn read_pages(&self, io: &Io, pages: Range<usize>) -> Result<Vec<u8>> {
+        let (offset, length) = self.page_span(pages.clone());
+        let bytes = io.read(File::Segment(self.number), offset, length).await?;
+        self.check_pages(pages.start, &bytes)?;
+        Ok(bytes)
+    }
+
+    /// Takes the places into memory.
+    ///
+    /// # Errors
+    /// As [`Segment::read_pages`]; [`Error::OutOfMemory`].
+    pub async fn load_places(&mut self, io: &Io) -> Result<()> {
+        let mut all = room_for_places(self.len())?;
+        let (pages, step) = (self.page_count(), READ_BYTES / PAGE_BYTES);
+        for first in (0..pages).step_by(step) {
+            all.extend_from_slice(&self.read_pages(io, first..pages.min(first + step)).await?);
+        }
+        self.places = Some(all);
+        Ok(())
+    }
+
+    /// Opens the file of segment `number`, without its places.
+    ///
+    /// # Errors
+    /// What keeps it from being read; [`Error::Storage`] with the place if it is damaged or of something else.
+    pub async fn open(io: &Io, number: u32, tier: u32, file_bytes: u64, postings: u64, scheme: Scheme) -> Result<Self> {
+        let file = File::Segment(number);
+        let found = io.length(file).await?;
+        if found.is_none_or(|found| found < file_bytes) {
+            return Err(Error::damaged_file(file, found.unwrap_or(0), format!("the file ends, it was written with {file_bytes} bytes")));
+        }
+        let head = io.read(file, 0, HEADER_BYTES).await?;
+        let named = |error: Error| Error::damaged_file(file, 0, error);
+        check_header(&head, scheme).map_err(named)?;
+        let footer_at = file_bytes.saturating_sub(FOOTER_BYTES as u64);
+        let footer = io.read(file, footer_at, FOOTER_BYTES).await?;
+        let Footer { tail_bytes, tail_checksum } = Footer::decode(&footer, footer_at as usize).map_err(named)?;
+        let place_bytes = postings.saturating_mul(PLACE_BYTES as u64);
+        let tail_at = (HEADER_BYTES as u64).saturating_add(place_bytes);
+        if tail_at.saturating_add(tail_bytes) != footer_at {
+            return Err(Error::damaged_file(file, footer_at, "the footer does not fit the file's length"));
+        }
+        let mut tail = Vec::new();
+        while (tail.len() as u64) < tail_bytes {
+            let length = (tail_bytes - tail.len() as u64).min(READ_BYTES as u64) as usize;
+            tail.extend_from_slice(&io.read(file, tail_at + tail.len() as u64, length).await?);
+        }
+        if crc32fast::hash(&tail) != tail_checksum {
+            return Err(Error::damaged_file(file, tail_at, "the directory's checksum does not agree"));
+        }
+        io.pause().await;
+        let (roster, directory, checksums, _) = decode_tail(&tail, tail_at as usize, scheme, postings as usize).map_err(named)?;
+        Ok(Self { number, tier, file_bytes, roster, directory, checksums, places: None })
+    }
 }
 
-/// Merges sorted lists.
-fn merge<'a>(mut lists: Vec<Box<dyn Iterator<Item = Posting> + 'a>>) -> impl Iterator<Item = Posting> + 'a {
-    let mut heads: BinaryHeap<Reverse<(Posting, usize)>> =
-        lists.iter_mut().enumerate().filter_map(|(index, list)| list.next().map(|head| Reverse((head, index)))).collect();
-    std::iter::from_fn(move || {
-        let Reverse((posting, index)) = heads.pop()?;
-        if let Some(next) = lists.get_mut(index).and_then(|list| list.next()) {
-            heads.push(Reverse((next, index)));
+/// The last bytes of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footer {
+    /// Bytes of the tail before it.
+    pub tail_bytes: u64,
+    /// CRC-32 of the tail.
+    pub tail_checksum: u32,
+}
+
+impl Footer {
+    /// The footer's bytes.
+    pub fn encode(self) -> [u8; FOOTER_BYTES] {
+        let mut bytes = [0; FOOTER_BYTES];
+        bytes[..8].copy_from_slice(&self.tail_bytes.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.tail_checksum.to_le_bytes());
+        let checksum = crc32fast::hash(&bytes[..12]);
+        bytes[12..].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    /// Reads a footer that begins at byte `offset`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] with the byte.
+    pub fn decode(bytes: &[u8], offset: usize) -> Result<Self> {
+        let mut reader = Reader::new(bytes, offset);
+        let tail_bytes = u64::from_le_bytes(reader.take()?);
+        let tail_checksum = u32::from_le_bytes(reader.take()?);
+        let footer = Self { tail_bytes, tail_checksum };
+        let checksum: [u8; 4] = reader.take()?;
+        if footer.encode()[12..] != checksum || reader.left() > 0 {
+            return Err(reader.damaged(FOOTER_BYTES, "a footer whose checksum does not agree".to_string()));
         }
-        Some(posting)
-    })
+        Ok(footer)
+    }
+}
+
+/// The tail of a segment whose rows have `row_bytes` bytes.
+pub fn encode_tail(roster: &Roster, directory: &Directory, checksums: &[u32], row_bytes: usize) -> Vec<u8> {
+    let mut tail = (row_bytes as u32).to_le_bytes().to_vec();
+    directory.encode(&mut tail);
+    for checksum in checksums {
+        tail.extend_from_slice(&checksum.to_le_bytes());
+    }
+    roster.encode(&mut tail);
+    tail
+}
+
+/// Reads a tail that begins at byte `offset`, of a segment of `postings` postings. The last of what is given are the bytes of a row.
+///
+/// # Errors
+/// [`Error::InvalidInput`] with the byte.
+pub fn decode_tail(tail: &[u8], offset: usize, scheme: Scheme, postings: usize) -> Result<(Roster, Directory, Vec<u32>, usize)> {
+    let mut reader = Reader::new(tail, offset);
+    let row_bytes = u32::from_le_bytes(reader.take()?) as usize;
+    let directory = Directory::decode(&mut reader, scheme.key_bits(), postings)?;
+    let mut checksums = Vec::new();
+    for _ in 0..postings.div_ceil(PAGE_PLACES) {
+        checksums.push(u32::from_le_bytes(reader.take()?));
+    }
+    let roster = Roster::decode(&mut reader, row_bytes)?;
+    if reader.left() > 0 || roster.postings() != postings {
+        let found = format!("{} postings in its tracks, {postings} in all, {} bytes left over", roster.postings(), reader.left());
+        return Err(reader.damaged(0, found));
+    }
+    Ok((roster, directory, checksums, row_bytes))
+}
+
+fn check_header(head: &[u8], scheme: Scheme) -> Result<()> {
+    let (header, _) = Header::read(head, MAGIC)?;
+    check_kind(&header, KIND_SEGMENT)?;
+    let found = check_algorithm(&header)?;
+    if found != scheme {
+        return Err(Error::invalid(format!("a segment of {}, not of {}", found, scheme)));
+    }
+    Ok(())
 }

@@ -106,10 +106,10 @@ fn other_kinds_algorithms_versions_and_profiles_are_refused_by_name() {
 fn a_catalogue_whose_checksums_agree_but_whose_content_does_not_is_refused() {
     let bytes = catalog().export().unwrap();
     // The first record holds the counts of tracks, parts and postings.
-    for (field, value) in [(0, u32::MAX), (0, 2), (4, u32::MAX), (4, 5), (8, u32::MAX), (8, 1)] {
+    for (field, value) in [(0, u32::MAX), (0, 2), (4, u32::MAX), (4, 5), (8, u32::MAX), (8, 1), (12, 1), (12, u32::MAX)] {
         let mut changed = bytes.clone();
         changed[40 + field..44 + field].copy_from_slice(&value.to_le_bytes());
-        let checksum = crc32fast::hash(&changed[40..52]);
+        let checksum = crc32fast::hash(&changed[40..56]);
         changed[36..40].copy_from_slice(&checksum.to_le_bytes());
         assert_eq!(Catalog::import(&changed).unwrap_err().kind(), "invalid-input", "field {field} = {value}");
     }
