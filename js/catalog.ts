@@ -1,6 +1,7 @@
 import { abortable } from "./abortable.js";
 import { callOptions, openSound, SOUND_OPTIONS, type SoundOptions, type Workshop } from "./analysis.js";
 import { type AudioInput, holdInput } from "./audio-input.js";
+import { CatalogCaller, type OpenedCatalog } from "./catalog-caller.js";
 import { disposedError, OtolithError } from "./errors.js";
 import {
   EXTRACTION_OPTIONS,
@@ -12,15 +13,28 @@ import {
 } from "./fingerprint.js";
 import { Job, type JobContext, readJobOptions } from "./job.js";
 import { OptionReader, show } from "./options.js";
+import { ADAPTER_METHODS, type StorageAdapter } from "./storage/adapter.js";
+import type { LocalStorage } from "./storage/choose.js";
 import type { WorkerLink } from "./worker/link.js";
 import type { FingerprintSettings, PrintData } from "./worker/protocol.js";
 
+/** Bytes of a file that cross to the worker at once. */
+const PIECE_BYTES = 1 << 20;
+
 /** Options of `engine.openCatalog`: besides the following, how sounds that are enrolled or matched become prints. */
 export interface CatalogOptions extends ExtractionOptions {
-  /** Name of the catalogue. Opening a name that is open gives the same catalogue. Default "default". */
+  /** Name of the catalogue, at most 200 characters. Opening a name that is open gives the same catalogue. Default "default". */
   readonly name?: string;
-  /** Where it is kept. `auto` (default) takes the best there is, which `catalog.storage` names; in this version that is `memory`. */
-  readonly storage?: "auto" | "memory";
+  /**
+   * Where it is kept. `auto` (default) takes the first of `opfs` (the origin private file system), `indexeddb` and `memory` that there
+   * is, `memory` in Node; `catalog.storage` names it. An adapter keeps it where you like; `folderStorage(path)` is one for Node.
+   */
+  readonly storage?: "auto" | "opfs" | "indexeddb" | "memory" | StorageAdapter;
+  /**
+   * Bytes of postings that are kept in memory, where they are stored too; the others are read from storage by every match. Default
+   * 64 MiB, about 1 500 songs.
+   */
+  readonly residentBytes?: number;
 }
 
 /** Options of `catalog.enrol`. */
@@ -71,6 +85,18 @@ export interface Match {
   readonly histogram?: { readonly start: number; readonly step: number; readonly counts: ArrayLike<number> };
 }
 
+/** A track as a catalogue lists it. */
+export interface TrackEntry {
+  /** The id it was enrolled with. */
+  readonly id: string;
+  /** The metadata it was enrolled with. */
+  readonly metadata: unknown;
+  /** Seconds. */
+  readonly duration: number;
+  /** Hashes it was enrolled with. */
+  readonly hashCount: number;
+}
+
 /** Figures of a catalogue. */
 export interface CatalogStats {
   /** Name of the algorithm. */
@@ -91,26 +117,69 @@ export interface CatalogStats {
   readonly tombstones: number;
   /** Sorted segments that the places lie in. */
   readonly segments: number;
-  /** Bytes held. */
+  /** Bytes in memory, about. */
   readonly bytes: number;
+  /** Bytes of places and their directories, in memory or in storage. */
+  readonly postingBytes: number;
+  /** Bytes in storage. */
+  readonly storedBytes: number;
+  /** Share of directory buckets that are not empty, 0..1. */
+  readonly directoryFill: number;
+  /** The ten keys with most places. */
+  readonly heaviestKeys: readonly { readonly key: number; readonly postings: number }[];
+  /** What opening it had to do without: bytes of changes that had not ended, and damaged files that older ones made up for. */
+  readonly recovered: { readonly droppedBytes: number; readonly damagedFiles: readonly string[] };
+  /** Why segments could not be merged when it was due, or null; it is tried again after the next change. */
+  readonly overdue: string | null;
+  /** Where it is kept. */
+  readonly storage: string;
 }
 
 /** What a catalogue is opened with, checked. @internal */
 export interface CatalogSettings {
   readonly name: string;
+  readonly storage: LocalStorage | StorageAdapter;
+  readonly residentBytes: number | undefined;
   readonly extraction: FingerprintSettings;
+}
+
+/** What a catalogue works with. @internal */
+export interface CatalogParts {
+  readonly workshop: Workshop;
+  readonly link: WorkerLink;
+  /** Told when it is closed, with the promise of its having let go of everything. */
+  readonly closing: (closed: Promise<void>) => void;
+  readonly track: <J extends Job<unknown>>(job: J) => J;
 }
 
 /** Checks the options of `openCatalog`. @internal */
 export function readCatalogOptions(options: unknown): CatalogSettings {
-  const reader = new OptionReader(options, "options", ["name", "storage", ...EXTRACTION_OPTIONS]);
-  reader.oneOf("storage", ["auto", "memory"] as const);
-  return { name: reader.string("name") ?? "default", extraction: readExtraction(reader) };
+  const reader = new OptionReader(options, "options", ["name", "storage", "residentBytes", ...EXTRACTION_OPTIONS]);
+  const name = reader.string("name") ?? "default";
+  if (name.length > 200) throw reader.wrong("name", "a string of at most 200 characters");
+  const residentBytes = reader.number("residentBytes", { min: 0, max: 2 ** 32, whole: true });
+  return { name, storage: readStorage(reader), residentBytes, extraction: readExtraction(reader) };
+}
+
+const LOCAL_STORAGES = ["auto", "opfs", "indexeddb", "memory"] as const;
+
+function readStorage(reader: OptionReader): CatalogSettings["storage"] {
+  const storage = reader.any("storage");
+  if (typeof storage !== "object" || storage === null) return reader.oneOf("storage", LOCAL_STORAGES) ?? "auto";
+  const missing = ADAPTER_METHODS.find((method) => typeof (storage as Partial<StorageAdapter>)[method] !== "function");
+  if (missing !== undefined) throw reader.wrong("storage", `an adapter with a function ${missing}, or one of ${LOCAL_STORAGES.join(", ")}`);
+  return storage as StorageAdapter;
+}
+
+/** Whether two openings are of the same catalogue in the same way. @internal */
+export function isSameCatalog(one: CatalogSettings, other: CatalogSettings): boolean {
+  return one.storage === other.storage && JSON.stringify({ ...one, storage: 0 }) === JSON.stringify({ ...other, storage: 0 });
 }
 
 /**
- * Prints of tracks, to ask which of them a sound comes from. It lives in a worker of its own, in memory: gone when it is closed, unless
- * exported. Should that worker crash, every later call rejects with `crashed`: open it anew and import or enrol again.
+ * Prints of tracks, to ask which of them a sound comes from. It lives in a worker of its own and is kept in its storage: what a call has
+ * changed is still so after a crash or a power cut. Calls take effect in their order. Should its worker crash, every later call rejects
+ * with `crashed`: close it and open it anew.
  */
 export class Catalog {
   /** Its name. */
@@ -119,30 +188,39 @@ export class Catalog {
   readonly algorithm: FingerprintAlgorithm;
   /** Profile of its prints. */
   readonly profile: FingerprintProfile;
-  /** Where it is kept. */
-  readonly storage = "memory";
-  readonly #workshop: Workshop;
-  readonly #link: WorkerLink;
+  /** Where it is kept: `opfs`, `indexeddb`, `memory` or the name of an adapter. */
+  readonly storage: string;
+  readonly #parts: CatalogParts;
+  readonly #caller: CatalogCaller;
   readonly #extraction: FingerprintSettings;
-  readonly #onClose: () => void;
-  readonly #track: <J extends Job<unknown>>(job: J) => J;
+  #closed: Promise<void> | undefined;
 
-  /** @internal Made by `engine.openCatalog`. */
-  constructor(
-    settings: CatalogSettings,
-    workshop: Workshop,
-    link: WorkerLink,
-    onClose: () => void,
-    track: <J extends Job<unknown>>(job: J) => J,
-  ) {
+  private constructor(settings: CatalogSettings, parts: CatalogParts, caller: CatalogCaller, opened: OpenedCatalog) {
     this.name = settings.name;
-    this.algorithm = settings.extraction.algorithm ?? "wang";
-    this.profile = settings.extraction.profile ?? "default";
-    this.#extraction = settings.extraction;
-    this.#workshop = workshop;
-    this.#link = link;
-    this.#onClose = onClose;
-    this.#track = track;
+    this.algorithm = opened.algorithm;
+    this.profile = opened.profile;
+    this.storage = opened.storage;
+    this.#extraction = { ...settings.extraction, algorithm: opened.algorithm, profile: opened.profile };
+    this.#parts = parts;
+    this.#caller = caller;
+  }
+
+  /** Opens what is stored. @internal */
+  static async open(settings: CatalogSettings, parts: CatalogParts): Promise<Catalog> {
+    const caller = new CatalogCaller(parts.link, typeof settings.storage === "string" ? undefined : settings.storage);
+    const { algorithm, profile } = settings.extraction;
+    const options = {
+      ...(algorithm !== undefined && { algorithm }),
+      ...(profile !== undefined && { profile }),
+      ...(settings.residentBytes !== undefined && { residentBytes: settings.residentBytes }),
+    };
+    const storage = typeof settings.storage === "string" ? settings.storage : "adapter";
+    try {
+      return new Catalog(settings, parts, caller, await caller.open({ name: settings.name, storage, options }));
+    } catch (thrown) {
+      await caller.close(thrown);
+      throw thrown;
+    }
   }
 
   /**
@@ -158,9 +236,24 @@ export class Catalog {
     const metadata = metadataJson(reader);
     const replace = reader.boolean("replace") ?? false;
     return this.#printJob(input, reader, async (print) => {
-      await this.#link.call("enrol", { id, metadata, print: print.bytes(), replace });
+      await this.#caller.call({ kind: "enrol", id, metadata, print: print.bytes(), replace });
       return print;
     });
+  }
+
+  /**
+   * Adds a track from the bytes that `to_bytes` of the Rust crate audiofp gave for a Wang fingerprint, version 1 of its format. Gives the
+   * number of its hashes that have no place here, as they span more than 63 frames or bins.
+   *
+   * Errors: `invalid-input` for other bytes, or in a catalogue of another algorithm or of profile `large`; those of `enrol`.
+   */
+  async enrolAudiofp(bytes: ArrayBuffer | Uint8Array, options: Pick<EnrolOptions, "id" | "metadata" | "replace">): Promise<number> {
+    const reader = new OptionReader(options, "options", ["id", "metadata", "replace"]);
+    const id = reader.string("id");
+    if (id === undefined) throw reader.wrong("id", "a string that is not empty");
+    const replace = reader.boolean("replace") ?? false;
+    const blob = checkedBytes(bytes);
+    return (await this.#caller.call({ kind: "enrolAudiofp", id, metadata: metadataJson(reader), blob, replace })) as number;
   }
 
   /**
@@ -178,73 +271,108 @@ export class Catalog {
       ...(perTrack !== undefined && { perTrack }),
       ...(minConfidence !== undefined && { minConfidence }),
     };
-    return this.#printJob(input, reader, (print) => this.#link.call("match", { print: print.bytes(), options: settings }));
+    return this.#printJob(
+      input,
+      reader,
+      async (print) => (await this.#caller.call({ kind: "match", print: print.bytes(), options: settings })) as Match[],
+    );
   }
 
   /** Takes a track out. False if there was none of that id. */
   async remove(id: string): Promise<boolean> {
-    return this.#link.call("removeTrack", { id: checkedId(id) });
+    return (await this.#caller.call({ kind: "remove", id: checkedId(id) })) as boolean;
   }
 
   /** Whether there is a track of that id. */
   async has(id: string): Promise<boolean> {
-    return this.#link.call("hasTrack", { id: checkedId(id) });
+    const checked = checkedId(id);
+    return this.#caller.ask((link) => link.call("hasTrack", { id: checked }));
   }
 
   /** The ids of its tracks, in their order. */
   async ids(): Promise<string[]> {
-    return this.#link.call("trackIds", {});
+    return this.#caller.ask((link) => link.call("trackIds", {}));
+  }
+
+  /** Its tracks, by id. */
+  async tracks(): Promise<TrackEntry[]> {
+    return this.#caller.ask((link) => link.call("tracks", {}));
   }
 
   /** Its figures. */
   async stats(): Promise<CatalogStats> {
-    return this.#link.call("catalogStats", {});
+    const figures = await this.#caller.ask((link) => link.call("catalogStats", {}));
+    return { ...figures, storage: this.storage };
   }
 
-  /** All of it as one file. */
-  async export(): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#link.call("exportCatalog", {});
+  /** Drops what removed tracks left behind and packs everything anew. It happens by itself when they are a fifth of all. */
+  async compact(): Promise<void> {
+    await this.#caller.call({ kind: "compact" });
   }
 
   /**
-   * Replaces its content by that of an exported file. A file that is refused leaves it as it was.
-   *
-   * Errors: `invalid-input` for bytes that are damaged or no catalogue, or one of another algorithm or version.
+   * All of it as one file, in pieces of at most 64 KiB, made as they are read; `new Response(catalog.export()).blob()` has it whole. Other
+   * calls wait until it is read to its end or cancelled.
    */
-  async import(bytes: ArrayBuffer | Uint8Array): Promise<void> {
-    if (!(bytes instanceof ArrayBuffer || bytes instanceof Uint8Array))
-      throw new TypeError(`bytes must be an ArrayBuffer or Uint8Array, got ${show(bytes)}`);
-    await this.#link.call("importCatalog", { bytes: new Uint8Array(bytes) });
+  export(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    const pieces = this.#caller.pieces({ kind: "export" });
+    return new ReadableStream<Uint8Array<ArrayBuffer>>(
+      {
+        pull: async (controller) => {
+          const { done, value } = await pieces.next();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        },
+        cancel: async () => {
+          await pieces.return();
+        },
+      },
+      { highWaterMark: 0 },
+    );
   }
 
-  /** Gives its memory back. Later calls reject with `disposed`. */
-  close(): void {
-    this.#link.close(disposedError(`catalogue ${this.name}`));
-    this.#onClose();
+  /**
+   * Replaces its content by that of an exported file, when the last byte of it has proved good: a file that is refused leaves it as it was.
+   *
+   * Errors: `invalid-input` for bytes that are damaged or no catalogue, or one of another algorithm, profile or version.
+   */
+  async import(file: ArrayBuffer | Uint8Array | Blob | ReadableStream<Uint8Array>): Promise<void> {
+    await this.#caller.call({ kind: "import" }, bytesOf(file));
+  }
+
+  /**
+   * Waits for the calls so far, then lets go of memory and files. Later calls reject with `disposed`.
+   */
+  close(): Promise<void> {
+    if (!this.#closed) {
+      this.#closed = this.#caller.close(disposedError(`catalogue ${this.name}`));
+      this.#parts.closing(this.#closed);
+    }
+    return this.#closed;
   }
 
   /** As {@link Catalog.close}. */
-  [Symbol.dispose](): void {
-    this.close();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   #printJob<T>(input: AudioInput | Fingerprint, reader: OptionReader, action: (print: Fingerprint) => Promise<T>): Job<T> {
     const options = readJobOptions(reader);
     const held = input instanceof Fingerprint ? input : holdInput(input, reader);
     const work = (job: JobContext) =>
-      this.#workshop.analyses.run(async () => {
+      this.#parts.workshop.analyses.run(async () => {
         job.started();
         const print = held instanceof Fingerprint ? held : new Fingerprint(await this.#extract(held, job));
         job.signal.throwIfAborted();
         // From here on a cancel ends the wait only: it must never end the worker, which holds the catalogue.
         return abortable(action(print), job.signal);
       }, job.signal);
-    return this.#track(new Job(work, options));
+    return this.#parts.track(new Job(work, options));
   }
 
   async #extract(held: ReturnType<typeof holdInput>, job: JobContext): Promise<PrintData> {
-    const sound = await openSound(this.#workshop, held, job);
-    return this.#workshop.core.use(job.signal, (link) =>
+    const sound = await openSound(this.#parts.workshop, held, job);
+    return this.#parts.workshop.core.use(job.signal, (link) =>
       link.call("fingerprint", { ...sound, options: this.#extraction }, callOptions(job, sound)),
     );
   }
@@ -259,6 +387,29 @@ function metadataJson(reader: OptionReader): string {
     throw new TypeError(`${reader.path("metadata")} must be something that JSON holds`, { cause });
   }
   throw reader.wrong("metadata", "something that JSON holds");
+}
+
+/** The bytes of a file, piece by piece. */
+async function* bytesOf(file: unknown): AsyncGenerator<Uint8Array, void, undefined> {
+  if (file instanceof ReadableStream || (typeof Blob === "function" && file instanceof Blob)) {
+    const reader = (file instanceof ReadableStream ? file : file.stream()).getReader();
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        yield value;
+      }
+    } finally {
+      await reader.cancel();
+    }
+  }
+  const bytes = checkedBytes(file);
+  for (let from = 0; from < bytes.byteLength; from += PIECE_BYTES) yield bytes.slice(from, from + PIECE_BYTES);
+}
+
+function checkedBytes(bytes: unknown): Uint8Array {
+  if (bytes instanceof ArrayBuffer || bytes instanceof Uint8Array) return new Uint8Array(bytes);
+  throw new TypeError(`bytes must be an ArrayBuffer, Uint8Array, Blob or ReadableStream, got ${show(bytes)}`);
 }
 
 function checkedId(id: unknown): string {

@@ -2,7 +2,7 @@ import { type DecodedAudio, decode, type SoundOptions } from "./analysis.js";
 import { type AudioInput, type AudioSamples, holdSamples } from "./audio-input.js";
 import { Authorization, type Authorize, type UsageEntry } from "./authorization.js";
 import { type BeatOptions, type BeatTrack, beats, type ClickTrackOptions, clickTrack } from "./beats.js";
-import { Catalog, type CatalogOptions, openedOtherwise, readCatalogOptions } from "./catalog.js";
+import { Catalog, type CatalogOptions, type CatalogSettings, isSameCatalog, openedOtherwise, readCatalogOptions } from "./catalog.js";
 import { type Environment, missingFrom } from "./environment.js";
 import { disposedError, OtolithError } from "./errors.js";
 import { type Fingerprint, type FingerprintOptions, fingerprint } from "./fingerprint.js";
@@ -142,7 +142,9 @@ export class Engine {
   readonly #parts: EngineParts;
   readonly #workshop: SeparationWorkshop;
   readonly #jobs = new Set<Job<unknown>>();
-  readonly #catalogs = new Map<string, { readonly key: string; readonly catalog: Promise<Catalog> }>();
+  readonly #catalogs = new Map<string, { readonly settings: CatalogSettings; readonly catalog: Promise<Catalog> }>();
+  /** Closed catalogues that may not have let go of their files yet. */
+  readonly #closingCatalogs = new Map<string, Promise<void>>();
 
   /** @internal */
   constructor(parts: EngineParts) {
@@ -226,19 +228,23 @@ export class Engine {
     return this.#track(fingerprint(this.#workshop, input, options));
   }
 
-  /** Opens a catalogue of fingerprints, empty at first. */
+  /**
+   * Opens a catalogue of fingerprints: what is stored under its name, or an empty one. A name that is open gives the same catalogue.
+   *
+   * Errors: `storage` if it is open in another tab or process, or damaged; `invalid-input` if what is stored is of another algorithm,
+   * profile or version, or if the name is open with other options; `unsupported-environment` for a storage that is missing here.
+   */
   async openCatalog(options?: CatalogOptions): Promise<Catalog> {
     const settings = readCatalogOptions(options);
     const { name } = settings;
-    const key = JSON.stringify(settings);
     const open = this.#catalogs.get(name);
-    if (open && open.key !== key) throw openedOtherwise(name);
+    if (open && !isSameCatalog(open.settings, settings)) throw openedOtherwise(name);
     if (open) return open.catalog;
     const forget = () => {
       if (this.#catalogs.get(name)?.catalog === catalog) this.#catalogs.delete(name);
     };
     const catalog = this.#openCatalog(settings, forget);
-    this.#catalogs.set(name, { key, catalog });
+    this.#catalogs.set(name, { settings, catalog });
     catalog.catch(forget);
     return catalog;
   }
@@ -290,7 +296,8 @@ export class Engine {
     this.#workshop.core.close(reason);
     this.#workshop.neural.close(reason);
     const catalogs = [...this.#catalogs.values()].map(({ catalog }) => catalog);
-    for (const opened of await Promise.allSettled(catalogs)) if (opened.status === "fulfilled") opened.value.close();
+    for (const opened of await Promise.allSettled(catalogs)) if (opened.status === "fulfilled") void opened.value.close();
+    await Promise.all(this.#closingCatalogs.values());
     await Promise.all(Array.from(this.#jobs, (job) => job.settled));
   }
 
@@ -309,16 +316,14 @@ export class Engine {
     await this.#workshop.core.use(undefined, (link) => link.call("testPanic", { message }));
   }
 
-  async #openCatalog(settings: ReturnType<typeof readCatalogOptions>, forget: () => void): Promise<Catalog> {
+  async #openCatalog(settings: CatalogSettings, forget: () => void): Promise<Catalog> {
+    await this.#closingCatalogs.get(settings.name);
     const link = await this.#startWorker("core");
-    const { algorithm, profile } = settings.extraction;
-    try {
-      await link.call("openCatalog", { options: { ...(algorithm && { algorithm }), ...(profile && { profile }) } });
-    } catch (thrown) {
-      link.close(thrown);
-      throw thrown;
-    }
-    return new Catalog(settings, this.#workshop, link, forget, (job) => this.#track(job));
+    const closing = (closed: Promise<void>) => {
+      forget();
+      this.#closingCatalogs.set(settings.name, closed);
+    };
+    return Catalog.open(settings, { workshop: this.#workshop, link, closing, track: (job) => this.#track(job) });
   }
 
   async #startWorker(kind: WorkerKind): Promise<WorkerLink> {

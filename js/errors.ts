@@ -10,6 +10,8 @@
  * - `model-integrity`: a model's bytes are not the ones its manifest names.
  * - `not-authorized`: the tier does not include it (`status` 403), the `authorize` hook refused (429) or gave no answer (503).
  * - `gpu-unavailable`: `device: "gpu"` was asked for, and no graphics processor passes; the message says why.
+ * - `storage`: something stored cannot be read or written, is damaged, or is open elsewhere; what is stored is as it was. A full disk or
+ *   quota has `details.needed` and `details.free`, in bytes.
  * - `unsupported-environment`: the page or runtime lacks what is needed; the message names it.
  * - `crashed`: the wasm instance at work died; `details.panic` is its last word. The next call works.
  * - `disposed`: the engine or catalogue was closed before or during the call.
@@ -25,6 +27,7 @@ export type OtolithErrorCode =
   | "model-integrity"
   | "not-authorized"
   | "gpu-unavailable"
+  | "storage"
   | "unsupported-environment"
   | "crashed"
   | "disposed"

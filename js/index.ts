@@ -3,7 +3,7 @@ export type { AudioBufferLike, AudioInput, AudioSamples, InputOptions } from "./
 export type { AuthorizationAnswer, AuthorizationRequest, Authorize, UsageEntry } from "./authorization.js";
 export type { BeatOptions, BeatTrack, ClickTrackOptions, Tempo } from "./beats.js";
 export { createEngine } from "./browser.js";
-export type { Catalog, CatalogOptions, CatalogStats, EnrolOptions, Match, MatchOptions } from "./catalog.js";
+export type { Catalog, CatalogOptions, CatalogStats, EnrolOptions, Match, MatchOptions, TrackEntry } from "./catalog.js";
 export type { BatchItem, Engine, EngineLimits, EngineOptions, EngineUrls, InspectOptions, Logger } from "./engine.js";
 export type { Environment } from "./environment.js";
 export { type ErrorDetails, OtolithError, type OtolithErrorCode, type OtolithErrorOptions } from "./errors.js";
@@ -15,5 +15,6 @@ export { type ExecutionMode, JobPriority, type PolicyOption, type Tier } from ".
 export type { JobQueue, QueueEntry } from "./queue.js";
 export type { Segment, SeparationJob, SeparationMetadata, SeparationResult, StemAudio } from "./separation-job.js";
 export type { Device, GpuOptions, SeparationOptions } from "./separation-options.js";
+export type { StorageAdapter } from "./storage/adapter.js";
 export type { WasmSource } from "./wasm-files.js";
 export type { WavFormat } from "./worker/protocol.js";

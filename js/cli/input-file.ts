@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { basename, extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { OtolithError } from "../node.js";
+import { type JobProgress, OtolithError } from "../node.js";
 import { type Call, UsageError } from "./command.js";
 import { describeError, ExitStatus, exitStatusOf } from "./exit-status.js";
 
@@ -46,6 +46,65 @@ export async function eachInput(
       if (status === ExitStatus.done) status = exitStatusOf(thrown);
     }
   }
+  return status;
+}
+
+/** What came of an input: one JSON document, or lines for people. */
+export interface InputResult {
+  readonly document: unknown;
+  readonly lines: readonly string[];
+}
+
+/**
+ * Does `work` on many inputs, as many at once as there are workers and one that waits; results come in the order of the inputs. Progress is
+ * that of the one input, or the number of inputs done. One that fails is complained about and does not stop the others; Ctrl-C stops all.
+ * @returns the exit status of the first failure, else that of success
+ */
+export async function manyInputs<T extends { readonly path: string }>(
+  call: Call,
+  key: "file" | "query",
+  inputs: readonly T[],
+  work: (input: T, onProgress: (progress: JobProgress) => void) => Promise<InputResult>,
+): Promise<number> {
+  const { workers } = await call.engine();
+  const [only] = inputs;
+  const show = call.terminal.progress(inputs.length === 1 && only ? only.path : `${inputs.length} files`);
+  const outcomes: (() => number)[] = [];
+  let status: number = ExitStatus.done;
+  let [taken, done, shown] = [0, 0, 0];
+  const began = performance.now();
+  const one = async () => {
+    for (let index = taken++; index < inputs.length && !call.signal.aborted; index = taken++) {
+      const input = inputs[index];
+      if (!input) return;
+      outcomes[index] = await work(input, inputs.length === 1 ? show : () => {}).then(
+        ({ document, lines }) => {
+          return () => {
+            call.terminal.result(document, lines);
+            return ExitStatus.done;
+          };
+        },
+        (thrown: unknown) => () => {
+          const error = describeError(thrown);
+          call.terminal.note(`${input.path}: ${error.message}`);
+          call.terminal.result({ [key]: input.path, error }, []);
+          return exitStatusOf(thrown);
+        },
+      );
+      done += 1;
+      if (call.signal.aborted) return;
+      for (let tell = outcomes[shown]; tell; tell = outcomes[shown]) {
+        const own = tell();
+        if (status === ExitStatus.done) status = own;
+        shown += 1;
+      }
+      if (inputs.length === 1) continue;
+      const elapsedMs = performance.now() - began;
+      show({ phase: "analyze", done, total: inputs.length, elapsedMs, etaMs: (elapsedMs / done) * (inputs.length - done) });
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(inputs.length, workers + 1) }, one));
+  call.signal.throwIfAborted();
   return status;
 }
 

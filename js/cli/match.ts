@@ -1,9 +1,10 @@
-import { openCatalogFile } from "./catalog-file.js";
+import { openExistingCatalog } from "./catalog-folder.js";
 import type { Command } from "./command.js";
 import { UsageError, whole } from "./command.js";
-import { eachInput, inputUrl, secondsSince } from "./input-file.js";
+import { inputUrl, manyInputs, secondsSince } from "./input-file.js";
+import { soundFiles } from "./sound-files.js";
 
-/** `otolith match`: which song of a catalogue file a clip is from, and from where in it. */
+/** `otolith match`: which song of a catalogue a clip is from, and from where in it. */
 export const match: Command = {
   name: "match",
   summary: "find which enrolled song a clip is from",
@@ -12,18 +13,21 @@ export const match: Command = {
   run: async (call) => {
     const top = whole(call, "top", 1, 100);
     const [path, ...queries] = call.positionals;
-    if (path === undefined || queries.length === 0) throw new UsageError("match needs a catalogue file and at least one clip");
-    const catalog = await openCatalogFile(call, path);
-    return eachInput(call, "query", queries, async (query) => {
+    if (path === undefined || queries.length === 0) throw new UsageError("match needs a catalogue and at least one clip");
+    const files = await soundFiles(queries);
+    const catalog = await openExistingCatalog(call, path);
+    return manyInputs(call, "query", files, async ({ path: query }, onProgress) => {
       const began = performance.now();
       const input = await inputUrl(query);
-      const onProgress = call.terminal.progress(query);
       const matches = await catalog.match(input, { ...(top && { top }), signal: call.signal, onProgress });
       const lines = matches.map(
         ({ id, confidence, offset, votes }) =>
           `${query}: ${id} from ${offset.toFixed(2)} s, confidence ${confidence.toFixed(2)}, ${votes} votes`,
       );
-      call.terminal.result({ query, matches, seconds: secondsSince(began) }, lines.length > 0 ? lines : [`${query}: no match`]);
+      return {
+        document: { query, matches, seconds: secondsSince(began) },
+        lines: lines.length > 0 ? lines : [`${query}: no match`],
+      };
     });
   },
 };

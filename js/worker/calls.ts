@@ -1,7 +1,8 @@
 import { OtolithError } from "../errors.js";
 import { type Call, isTrap } from "./call.js";
-import type { Calls, ChunkParams, Method, NetworkTensor, PrintData, SoundInput, WorkerKind } from "./protocol.js";
-import type { Catalog, ChunkTask, CoreRooms, Freeable, NeuralRooms, Print, Separation, SeparatorModel, Sound } from "./rooms.js";
+import { CatalogDesk } from "./catalog-desk.js";
+import type { Calls, CatalogTurn, ChunkParams, Method, NetworkTensor, PrintData, SoundInput, WorkerKind } from "./protocol.js";
+import type { ChunkTask, CoreRooms, Freeable, NeuralRooms, Print, Separation, SeparatorModel, Sound } from "./rooms.js";
 
 /** What a worker answers a call with, and which buffers leave with the answer. */
 export type Answer<M extends Method> = { result: Calls[M]["result"]; transfer?: ArrayBuffer[] };
@@ -15,11 +16,12 @@ export class Instance {
   readonly #models = new Map<string, SeparatorModel>();
   #task: ChunkTask | undefined;
   #separation: Separation | undefined;
-  #catalog: Catalog | undefined;
+  readonly #desk: CatalogDesk;
 
   constructor(rooms: CoreRooms | NeuralRooms, kind: WorkerKind) {
     this.#rooms = rooms;
     this.#kind = kind;
+    this.#desk = new CatalogDesk(rooms);
   }
 
   /** Bytes of linear memory, which never shrinks. */
@@ -140,53 +142,24 @@ export class Instance {
       return { result: probe, transfer: [probe.input.buffer, probe.output.buffer] };
     },
 
-    openCatalog: ({ options }) => {
-      this.#catalog?.free();
-      this.#catalog = new this.#rooms.Catalog(options);
+    openCatalog: async (opening, call) => answerOf(await this.#desk.open(opening, call)),
+
+    catalogCall: async (command, call) => answerOf(await this.#desk.begin(command, call)),
+
+    catalogAnswer: async (answer, call) => answerOf(await this.#desk.resume(answer, call)),
+
+    closeCatalog: async () => {
+      await this.#desk.close();
       return { result: null };
     },
 
-    importCatalog: ({ bytes }) => {
-      const { profile } = this.#openedCatalog();
-      const imported = this.#rooms.Catalog.import(bytes);
-      if (imported.profile !== profile) {
-        const found = imported.profile;
-        imported.free();
-        throw new OtolithError(
-          "invalid-input",
-          `the file's profile is ${found}, the catalogue's is ${profile}: open a catalogue of that profile`,
-        );
-      }
-      this.#catalog?.free();
-      this.#catalog = imported;
-      return { result: null };
-    },
+    hasTrack: ({ id }) => ({ result: this.#desk.catalog.has(id) }),
 
-    exportCatalog: () => {
-      const bytes = this.#openedCatalog().export();
-      return { result: bytes, transfer: [bytes.buffer] };
-    },
+    trackIds: () => ({ result: this.#desk.catalog.ids() }),
 
-    enrol: ({ id, metadata, print, replace }) => {
-      const catalog = this.#openedCatalog();
-      return use(this.#rooms.Print.fromBytes(print), (read) => {
-        catalog.enrol(id, metadata, read, replace);
-        return { result: null };
-      });
-    },
+    tracks: () => ({ result: this.#desk.catalog.tracks() }),
 
-    removeTrack: ({ id }) => ({ result: this.#openedCatalog().remove(id) }),
-
-    hasTrack: ({ id }) => ({ result: this.#openedCatalog().has(id) }),
-
-    trackIds: () => ({ result: this.#openedCatalog().ids() }),
-
-    match: ({ print, options }) => {
-      const catalog = this.#openedCatalog();
-      return use(this.#rooms.Print.fromBytes(print), (read) => ({ result: catalog.match(read, options) }));
-    },
-
-    catalogStats: () => ({ result: this.#openedCatalog().stats() }),
+    catalogStats: () => ({ result: this.#desk.catalog.stats() }),
 
     testPanic: ({ message }) => {
       this.#rooms.__test_panic(message);
@@ -239,11 +212,6 @@ export class Instance {
     this.#task = undefined;
   }
 
-  #openedCatalog(): Catalog {
-    if (!this.#catalog) throw new OtolithError("internal", "no catalogue is open in this worker");
-    return this.#catalog;
-  }
-
   #neural(): NeuralRooms {
     if (this.#kind !== "neural") throw new OtolithError("internal", "this worker runs core.wasm, which has no networks");
     return this.#rooms as NeuralRooms;
@@ -272,4 +240,11 @@ function samplesOf(sound: Sound) {
 function printData(print: Print): PrintData {
   const { algorithm, profile, duration, hashCount, warnings } = print;
   return { algorithm, profile, duration, hashCount, warnings, bytes: print.bytes() };
+}
+
+function answerOf(turn: CatalogTurn) {
+  if (turn.kind === "piece") return { result: turn, transfer: [turn.piece.buffer] };
+  if (turn.kind !== "requests") return { result: turn };
+  const transfer = turn.requests.flatMap((request) => (request.kind === "write" ? [request.bytes.buffer] : []));
+  return { result: turn, transfer };
 }

@@ -1,8 +1,10 @@
 import type { BeatOptions, BeatTrack } from "../beats.js";
-import type { CatalogStats, Match } from "../catalog.js";
+import type { CatalogStats, TrackEntry } from "../catalog.js";
 import type { OtolithErrorCode } from "../errors.js";
 import type { FingerprintAlgorithm, FingerprintProfile } from "../fingerprint.js";
 import type { JobPhase } from "../job.js";
+import type { StorageReply, StorageRequest } from "../storage/adapter.js";
+import type { LocalStorage } from "../storage/choose.js";
 
 /** What crosses between the page and a worker: requests with an id one way, progress and one answer with that id the other way. */
 
@@ -117,6 +119,43 @@ export interface Samples {
   readonly sampleRate: number;
 }
 
+/** A catalogue to open: in storage that the worker reaches, or of an adapter that the page has. */
+export interface CatalogOpening {
+  readonly name: string;
+  readonly storage: LocalStorage | "adapter";
+  readonly options: { algorithm?: string; profile?: string; residentBytes?: number };
+}
+
+/** A call of a catalogue. */
+export type CatalogCommand =
+  | { readonly kind: "enrol"; readonly id: string; readonly metadata: string; readonly print: Uint8Array; readonly replace: boolean }
+  | { readonly kind: "enrolAudiofp"; readonly id: string; readonly metadata: string; readonly blob: Uint8Array; readonly replace: boolean }
+  | { readonly kind: "remove"; readonly id: string }
+  | { readonly kind: "match"; readonly print: Uint8Array; readonly options: MatchSettings }
+  | { readonly kind: "compact" | "export" | "import" };
+
+/** How a call of a catalogue goes on: it is done, it asks for files, it gives a piece, or it wants one. */
+export type CatalogTurn =
+  | { readonly kind: "done"; readonly outcome: unknown }
+  | { readonly kind: "requests"; readonly requests: StorageRequest[] }
+  | { readonly kind: "piece"; readonly piece: Uint8Array<ArrayBuffer> }
+  | { readonly kind: "wants" };
+
+/** What the page answers to a turn; nothing to a piece. */
+export type CatalogAnswer =
+  | { readonly replies: StorageReply[] }
+  | { readonly failed: string }
+  | { readonly abandoned: string }
+  | { readonly piece: Uint8Array | undefined }
+  | Record<never, never>;
+
+/** Options of a match that Rust reads. */
+export interface MatchSettings {
+  top?: number;
+  perTrack?: number;
+  minConfidence?: number;
+}
+
 /** Every call a worker answers: what it takes and what it gives. */
 export interface Calls {
   initialise: { params: { kind: WorkerKind; module: WebAssembly.Module }; result: { version: string } };
@@ -146,15 +185,14 @@ export interface Calls {
   completeChunk: { params: { output?: NetworkTensor }; result: Float32Array<ArrayBuffer> };
   dropChunk: { params: Record<never, never>; result: null };
   probeModel: { params: { key: string }; result: NetworkProbe };
-  openCatalog: { params: { options: { algorithm?: string; profile?: string } }; result: null };
-  importCatalog: { params: { bytes: Uint8Array }; result: null };
-  exportCatalog: { params: Record<never, never>; result: Uint8Array<ArrayBuffer> };
-  enrol: { params: { id: string; metadata: string; print: Uint8Array; replace: boolean }; result: null };
-  removeTrack: { params: { id: string }; result: boolean };
+  openCatalog: { params: CatalogOpening; result: CatalogTurn };
+  catalogCall: { params: CatalogCommand; result: CatalogTurn };
+  catalogAnswer: { params: CatalogAnswer; result: CatalogTurn };
+  closeCatalog: { params: Record<never, never>; result: null };
   hasTrack: { params: { id: string }; result: boolean };
   trackIds: { params: Record<never, never>; result: string[] };
-  match: { params: { print: Uint8Array; options: { top?: number; perTrack?: number; minConfidence?: number } }; result: Match[] };
-  catalogStats: { params: Record<never, never>; result: CatalogStats };
+  tracks: { params: Record<never, never>; result: TrackEntry[] };
+  catalogStats: { params: Record<never, never>; result: Omit<CatalogStats, "storage"> };
   testPanic: { params: { message: string }; result: null };
 }
 

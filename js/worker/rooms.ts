@@ -1,9 +1,13 @@
 import type { BeatTrack } from "../beats.js";
-import type { CatalogStats, Match } from "../catalog.js";
-import type { FingerprintProfile } from "../fingerprint.js";
+import type { CatalogStats, TrackEntry } from "../catalog.js";
+import type { FingerprintAlgorithm, FingerprintProfile } from "../fingerprint.js";
+import type { StorageReply } from "../storage/adapter.js";
 import type {
+  CatalogOpening,
+  CatalogTurn,
   ClickSettings,
   FingerprintSettings,
+  MatchSettings,
   NetworkProbe,
   NetworkTensor,
   SeparationSettings,
@@ -28,10 +32,7 @@ export interface CoreRooms {
   Fingerprinter: { new (sound: Sound, options: FingerprintSettings): Stepper<Print> };
   inspect(bytes: Uint8Array, options: { hashes?: number; peaks?: number }): string;
   Print: { fromBytes(bytes: Uint8Array): Print };
-  Catalog: {
-    new (options: { algorithm?: string; profile?: string }): Catalog;
-    import(bytes: Uint8Array): Catalog;
-  };
+  Catalog: { new (options: CatalogOpening["options"] & { isStored: boolean }): Catalog };
 }
 
 /** What neural.wasm exports besides. */
@@ -109,14 +110,25 @@ export interface Print extends Freeable {
   readonly warnings: string[];
 }
 
-/** A catalogue in linear memory. */
+/** A catalogue in linear memory. A call is begun, then stepped until it is done. */
 export interface Catalog extends Freeable {
   enrol(id: string, metadata: string, print: Print, replace: boolean): void;
-  remove(id: string): boolean;
+  enrolAudiofp(id: string, metadata: string, blob: Uint8Array, replace: boolean): void;
+  remove(id: string): void;
+  match(print: Print, options: MatchSettings): void;
+  compact(): void;
+  export(): void;
+  import(): void;
+  step(): CatalogTurn | { readonly kind: "working" };
+  answer(replies: readonly StorageReply[]): void;
+  fail(what: string): void;
+  abandon(what: string): void;
+  give(piece: Uint8Array | undefined): void;
+  outcome(): unknown;
+  readonly algorithm: FingerprintAlgorithm;
+  readonly profile: FingerprintProfile;
   has(id: string): boolean;
   ids(): string[];
-  readonly profile: FingerprintProfile;
-  match(print: Print, options: { top?: number; perTrack?: number; minConfidence?: number }): Match[];
-  stats(): CatalogStats;
-  export(): Uint8Array<ArrayBuffer>;
+  tracks(): TrackEntry[];
+  stats(): Omit<CatalogStats, "storage">;
 }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { melody, noise } from "./signal.js";
 
 const rate = 22_050;
+const exported = async (of: Catalog) => new Uint8Array(await new Response(of.export()).arrayBuffer());
 const songs = Array.from({ length: 4 }, (_, index) => melody(20, rate, index + 11));
 const song = (index: number) => ({ channels: [songs[index] ?? new Float32Array()], sampleRate: rate });
 const clip = (index: number, from: number, to: number) => ({
@@ -61,7 +62,7 @@ describe("fingerprint", () => {
     expect(inside).toMatchObject({ hashCount: print.hashCount, duration: 20 });
     expect(inside).toMatchObject({ layers: [{ hashes: { length: 2 } }] });
     await catalog.enrol(print, { id: "a" });
-    expect(JSON.stringify(await engine.inspect(await catalog.export()))).toContain('"tracks":1');
+    expect(JSON.stringify(await engine.inspect(await exported(catalog)))).toContain('"tracks":1');
     await expect(engine.inspect(noise(100).buffer)).rejects.toMatchObject({ name: "OtolithError" });
     await expect(engine.inspect("file" as never)).rejects.toBeInstanceOf(TypeError);
   });
@@ -102,27 +103,70 @@ describe("catalog", () => {
     expect(await catalog.stats()).toMatchObject({ algorithm: "wang", profile: "default", tracks: 1, seconds: 20 });
   });
 
-  it("goes out as bytes and comes back the same", async () => {
+  it("goes out as a stream of pieces and comes back the same", async () => {
     await catalog.enrol(song(0), { id: "a", metadata: [1, "two"] });
-    const bytes = await catalog.export();
+    const bytes = await exported(catalog);
     const second = await engine.openCatalog({ name: "copy" });
-    await second.import(bytes);
-    expect(await second.export()).toEqual(bytes);
+    for (const file of [bytes, bytes.buffer, new Blob([bytes]), catalog.export()]) {
+      await second.import(file);
+      expect(await exported(second)).toEqual(bytes);
+    }
     expect(await second.match(clip(0, 4, 9))).toEqual(await catalog.match(clip(0, 4, 9)));
-    second.close();
+    await second.close();
+  });
+
+  it("an export that is left half read lets the calls behind it go on", async () => {
+    for (const [index] of songs.entries()) await catalog.enrol(song(index), { id: `song ${index}` });
+    const reader = catalog.export().getReader();
+    const { value } = await reader.read();
+    expect(value?.byteLength).toBeLessThanOrEqual(65_536);
+    const ids = catalog.ids();
+    await reader.cancel();
+    expect((await ids).length).toBe(songs.length);
+    expect((await exported(catalog)).byteLength).toBeGreaterThan(1000);
+  });
+
+  it("an import that breaks off leaves it as it was", async () => {
+    await catalog.enrol(song(0), { id: "a" });
+    const bytes = await exported(catalog);
+    const stream = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(bytes.slice(0, 100)),
+      pull: () => Promise.reject(new Error("the line went dead")),
+    });
+    await expect(catalog.import(stream)).rejects.toThrow("the line went dead");
+    expect(await exported(catalog)).toEqual(bytes);
   });
 
   it("a damaged file, or one of another profile, is refused and leaves it as it was", async () => {
     await catalog.enrol(song(0), { id: "a" });
-    const bytes = await catalog.export();
+    const bytes = await exported(catalog);
     const damaged = bytes.slice();
     damaged[40] = (damaged[40] ?? 0) ^ 1;
-    await expect(catalog.import(damaged)).rejects.toMatchObject({ name: "OtolithError" });
-    await expect(catalog.import(bytes.slice(0, 100))).rejects.toMatchObject({ name: "OtolithError" });
+    await expect(catalog.import(damaged)).rejects.toMatchObject({ code: "invalid-input", message: expect.stringContaining("byte 40") });
+    await expect(catalog.import(bytes.slice(0, 100))).rejects.toMatchObject({ code: "invalid-input" });
+    await expect(catalog.import("file" as never)).rejects.toBeInstanceOf(TypeError);
     const dense = await engine.openCatalog({ name: "dense", profile: "dense" });
     await expect(dense.import(bytes)).rejects.toMatchObject({ code: "invalid-input" });
     expect(await catalog.ids()).toEqual(["a"]);
-    dense.close();
+    await dense.close();
+  });
+
+  it("takes fingerprints that the Rust crate audiofp wrote", async () => {
+    // One item of its format: bins 100 to 120, 7 frames apart, at frame 9; and one that spans too many frames.
+    const blob = new Uint8Array(18 + 16);
+    const view = new DataView(blob.buffer);
+    blob.set(new TextEncoder().encode("AUDIOFP\0"));
+    view.setUint8(8, 1);
+    view.setUint32(10, 2, true);
+    view.setFloat32(14, 62.5, true);
+    for (const [index, step] of [7, 99].entries()) {
+      view.setUint32(18 + 8 * index, ((100 << 23) | (120 << 14) | step) >>> 0, true);
+      view.setUint32(22 + 8 * index, 9, true);
+    }
+    expect(await catalog.enrolAudiofp(blob, { id: "old", metadata: { from: "audiofp" } })).toBe(1);
+    expect(await catalog.tracks()).toEqual([{ id: "old", metadata: { from: "audiofp" }, duration: 0.256, hashCount: 1 }]);
+    blob[8] = 2;
+    await expect(catalog.enrolAudiofp(blob, { id: "new" })).rejects.toMatchObject({ code: "invalid-input" });
   });
 
   it("ids, metadata and options are checked", async () => {
@@ -132,9 +176,11 @@ describe("catalog", () => {
     await expect(catalog.enrol(song(0), { id: "x".repeat(257) })).rejects.toMatchObject({ name: "OtolithError" });
     await expect(catalog.enrol(song(0), { id: "a", metadata: "x".repeat(4096) })).rejects.toMatchObject({ name: "OtolithError" });
     await expect(catalog.remove(3 as never)).rejects.toBeInstanceOf(TypeError);
-    await expect(engine.openCatalog({ storage: "opfs" as never })).rejects.toThrow(
-      'options.storage must be "auto" or "memory", got "opfs"',
+    await expect(engine.openCatalog({ storage: "disk" as never })).rejects.toThrow(
+      'options.storage must be "auto" or "opfs" or "indexeddb" or "memory", got "disk"',
     );
+    await expect(engine.openCatalog({ name: "x".repeat(201) })).rejects.toBeInstanceOf(TypeError);
+    await expect(engine.openCatalog({ name: "opfs", storage: "opfs" })).rejects.toMatchObject({ code: "unsupported-environment" });
   });
 
   it("a name that is open gives the same catalogue, with other options an error, and after closing a new one", async () => {
@@ -142,12 +188,12 @@ describe("catalog", () => {
     expect([first.name, first.storage]).toEqual(["same", "memory"]);
     expect(await engine.openCatalog({ name: "same" })).toBe(first);
     await expect(engine.openCatalog({ name: "same", profile: "large" })).rejects.toMatchObject({ code: "invalid-input" });
-    first.close();
+    await first.close();
     await expect(first.stats()).rejects.toMatchObject({ code: "disposed" });
     await expect(first.match(clip(0, 0, 5))).rejects.toMatchObject({ code: "disposed" });
     const second = await engine.openCatalog({ name: "same" });
     expect(second).not.toBe(first);
-    second.close();
+    await second.close();
   });
 
   it("a cancelled enrolment leaves no track", async () => {

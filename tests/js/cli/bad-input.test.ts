@@ -1,5 +1,5 @@
 // Bad input on the command line: each kind has its exit status, its code in JSON and a sentence that says what to do.
-import { closeSync, copyFileSync, ftruncateSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, copyFileSync, ftruncateSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { fixtureModel, otolith, root, scratch } from "./otolith.js";
@@ -110,18 +110,11 @@ describe("fingerprint and catalogue files that cannot be used have status 3", ()
     return { catalog, song };
   };
 
-  test("missing, empty, foreign, cut and altered catalogues", () => {
-    const { catalog, song } = enrolled();
-    const bytes = readFileSync(catalog);
-    const altered = Uint8Array.from(bytes);
-    altered[bytes.length - 5] = (altered[bytes.length - 5] ?? 0) ^ 0x10;
-    for (const path of [
-      at("absent.catalog"),
-      file("empty.catalog", ""),
-      file("foreign.catalog", "this is no catalogue at all, but long enough to have a header"),
-      file("cut.catalog", bytes.subarray(0, bytes.length - 7)),
-      file("altered.catalog", altered),
-    ]) {
+  test("missing, empty and foreign catalogues", () => {
+    const { song } = enrolled();
+    const foreign = scratch();
+    writeFileSync(join(foreign, "notes.txt"), "not a catalogue");
+    for (const path of [at("absent.catalog"), file("empty.catalog", ""), foreign]) {
       const { status, stdout, stderr } = otolith("match", path, song);
       expect([path, status, stdout], stderr).toEqual([path, 3, ""]);
       expect(stderr).not.toContain("    at ");
@@ -130,11 +123,30 @@ describe("fingerprint and catalogue files that cannot be used have status 3", ()
     }
   });
 
-  test("an enrolment into a damaged catalogue leaves that file as it is", () => {
+  test("an enrolment into a file or a folder of other files leaves it as it is", () => {
     const { song } = enrolled();
-    const path = file("damaged.catalog", "damaged");
+    const path = file("file.catalog", "a file");
     expect(otolith("enrol", path, song).status).toBe(3);
-    expect(readFileSync(path, "utf8")).toBe("damaged");
+    expect(readFileSync(path, "utf8")).toBe("a file");
+    const folder = scratch();
+    writeFileSync(join(folder, "notes.txt"), "not a catalogue");
+    expect(otolith("enrol", folder, song).status).toBe(3);
+    expect(readdirSync(folder)).toEqual(["notes.txt"]);
+  });
+
+  test("a damaged catalogue has status 1 and names file and byte; what is whole of a cut one is used", () => {
+    const { catalog, song } = enrolled();
+    const log = join(catalog, "log-1");
+    const bytes = readFileSync(log);
+    writeFileSync(log, bytes.subarray(0, bytes.length - 7));
+    const cut = otolith("inspect", catalog, "--json");
+    expect([cut.status, cut.documents[0].tracks, cut.documents[0].recovered.droppedBytes > 0], cut.stderr).toEqual([0, 0, true]);
+    bytes[8] = (bytes[8] ?? 0) ^ 0x10;
+    writeFileSync(log, bytes);
+    const { status, stdout, stderr } = otolith("match", catalog, song);
+    expect([status, stdout], stderr).toEqual([1, ""]);
+    expect(stderr).toMatch(/log-1, byte/);
+    expect(stderr).not.toContain("    at ");
   });
 });
 

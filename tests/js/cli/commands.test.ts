@@ -1,5 +1,5 @@
 // Every command on sounds whose right answer is known by construction.
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { fixtureModel, otolith, root, scratch } from "./otolith.js";
@@ -87,6 +87,22 @@ describe("fingerprint, enrol, match, inspect", () => {
     });
     expect(documents[3].matches).toEqual([]);
     expect(otolith("match", catalog, stranger).stdout).toContain("no match");
+  });
+
+  test("a folder is enrolled with all that is below it, many at once, and inspected", () => {
+    const folder = scratch();
+    const music = join(folder, "music");
+    mkdirSync(join(music, "album"), { recursive: true });
+    for (const [index, name] of ["b.wav", "a.wav", "album/c.wav"].entries())
+      writeWav(join(music, name), [tune(6, 22050, 20 + index)], 22050);
+    writeFileSync(join(music, "cover.txt"), "not a sound");
+    writeFileSync(join(music, "album", "broken.wav"), "no sound either");
+    const catalog = join(folder, "folder.catalog");
+    const enrolled = otolith("enrol", catalog, music, "--workers", "2", "--json");
+    expect(enrolled.status, enrolled.stderr).toBe(3);
+    expect(enrolled.documents.map(({ id, error }) => id ?? error.code)).toEqual(["a", "unsupported-format", "album/c", "b"]);
+    const { status, documents } = otolith("inspect", catalog, "--json");
+    expect([status, documents[0].tracks, documents[0].storage]).toEqual([0, 3, "folder"]);
   });
 
   test("a song is enrolled once: again is an error, --replace replaces it", () => {
