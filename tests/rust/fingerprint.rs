@@ -1,6 +1,8 @@
 //! Fingerprints and the catalogue, through the public API.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed expectation is the test's failure, in its helpers too
 
+#[path = "fingerprint/bits.rs"]
+mod bits;
 #[path = "fingerprint/disk.rs"]
 mod disk;
 #[path = "fingerprint/enrolment.rs"]
@@ -11,6 +13,10 @@ mod evaluation;
 mod input;
 #[path = "fingerprint/music.rs"]
 mod music;
+#[path = "fingerprint_parity.rs"]
+mod parity;
+#[path = "fingerprint/prints.rs"]
+mod prints;
 #[path = "fingerprint/power_cut.rs"]
 mod power_cut;
 #[path = "fingerprint/recognition.rs"]
@@ -19,9 +25,15 @@ mod recognition;
 mod recordings;
 #[path = "fingerprint/scale.rs"]
 mod scale;
+#[path = "fingerprint/spectrum.rs"]
+mod spectrum;
 #[path = "fingerprint/storage_faults.rs"]
 mod storage_faults;
 #[path = "fingerprint/stored.rs"]
 mod stored;
 #[path = "fingerprint/streaming.rs"]
 mod streaming;
+#[path = "fingerprint/streams.rs"]
+mod streams;
+#[path = "fingerprint/triples.rs"]
+mod triples;

@@ -31,20 +31,29 @@ const SCALES: [[u8; 7]; 3] = [[0, 2, 4, 5, 7, 9, 11], [0, 2, 3, 5, 7, 8, 10], [0
 
 /// `seconds` of music at `rate` hertz. Detuned by up to 50 cents and varied in tempo, so that no two seeds share a grid.
 pub fn music(seed: u64, seconds: f64, rate: u32) -> Vec<f32> {
-    rendition(seed, seconds, rate, 1.0, 1.0)
+    rendition(seed, 0.0..seconds, rate, 1.0, 1.0)
 }
 
-/// The first `seconds` of the score of [`music`] played at `tempo` times its tempo and `pitch` times its pitch: no artefacts.
-pub fn rendition(seed: u64, seconds: f64, rate: u32, tempo: f64, pitch: f64) -> Vec<f32> {
-    let mut random = Random::new(seed.wrapping_mul(0x2545_F491_4F6C_DD1D) ^ 0xA5A5);
+/// The part `score` (in seconds) of the score of [`music`], played at `tempo` times its tempo and `pitch` times its pitch: no artefacts.
+pub fn rendition(seed: u64, score: std::ops::Range<f64>, rate: u32, tempo: f64, pitch: f64) -> Vec<f32> {
+    let seed = seed.wrapping_mul(0x2545_F491_4F6C_DD1D) ^ 0xA5A5;
+    let mut random = Random::new(seed);
     let rate = f64::from(rate);
-    let length = (seconds / tempo * rate) as usize;
-    let mut sound = vec![0.0f64; length];
+    let seconds = score.end;
+    // The room sounds on for 0.3 s from before.
+    let before = (0.3 * rate) as usize;
+    let first = (score.start / tempo * rate).round() as usize;
+    let origin = first.saturating_sub(before);
+    let end = ((score.end / tempo * rate) as usize).max(first);
+    let length = end - origin;
+    let mut sound = Excerpt { rate, origin, samples: vec![0.0f64; length] };
     let beat = 60.0 / ((80.0 + 60.0 * random.next()) * (0.92 + 0.16 * random.next()));
     let tuning = pitch * 440.0 * 2f64.powf((random.next() - 0.5) / 12.0);
     let scale = SCALES[random.below(SCALES.len())];
     let root = random.below(12) as f64;
     for voice in 0..4 {
+        // Chance of its own for each voice, so that its notes do not depend on where another one's end.
+        let mut random = Random::new(seed ^ ((voice as u64 + 1) << 40));
         let harmonics: Vec<f64> = (1..=8).map(|h| random.next() / f64::from(h).powf(0.6 + random.next())).collect();
         let low = [33.0, 45.0, 57.0, 64.0][voice] + root;
         let mut degree = random.below(7) as i64;
@@ -57,7 +66,7 @@ pub fn rendition(seed: u64, seconds: f64, rate: u32, tempo: f64, pitch: f64) -> 
                 let pitch = low + octave + f64::from(scale[degree.rem_euclid(7) as usize]);
                 let frequency = tuning * 2f64.powf((pitch - 69.0) / 12.0);
                 let level = 0.04 + 0.08 * random.next();
-                note(&mut sound, rate, time / tempo, notes / tempo, frequency, level, &harmonics);
+                sound.note(time / tempo, notes / tempo, frequency, level, &harmonics);
             }
             time += notes;
         }
@@ -65,7 +74,7 @@ pub fn rendition(seed: u64, seconds: f64, rate: u32, tempo: f64, pitch: f64) -> 
     let mut time = 0.0;
     let mut count = 0;
     while time < seconds {
-        drum(&mut sound, rate, time / tempo, count % 2 == 1, &mut random);
+        sound.drum(time / tempo, count % 2 == 1, &mut random);
         time += beat * 0.5;
         count += 1;
     }
@@ -73,40 +82,63 @@ pub fn rendition(seed: u64, seconds: f64, rate: u32, tempo: f64, pitch: f64) -> 
     for (delay, gain) in [(0.029, 0.35), (0.053, 0.28), (0.083, 0.2), (0.131, 0.14)] {
         let frames = (delay * rate) as usize;
         for index in frames..length {
-            sound[index] += gain * 0.5 * sound[index - frames];
+            sound.samples[index] += gain * 0.5 * sound.samples[index - frames];
         }
     }
-    sound.iter().map(|&value| (value * 0.5) as f32).collect()
+    sound.samples[first - origin..].iter().map(|&value| (value * 0.5) as f32).collect()
 }
 
-fn note(sound: &mut [f64], rate: f64, time: f64, seconds: f64, frequency: f64, level: f64, harmonics: &[f64]) {
-    let start = (time * rate) as usize;
-    let end = ((time + seconds * 1.2) * rate) as usize;
-    for (order, strength) in harmonics.iter().enumerate() {
-        let frequency = frequency * (order + 1) as f64;
-        if frequency > 0.45 * rate {
-            break;
-        }
-        let step = TAU * frequency / rate;
-        let decay = 2.0 + order as f64;
-        for (index, value) in sound.iter_mut().enumerate().take(end).skip(start) {
-            let since = (index - start) as f64 / rate;
-            let envelope = (since / 0.008).min(1.0) * (-decay * since / seconds).exp();
-            *value += level * strength * envelope * (step * (index - start) as f64).sin();
+/// Samples from number `origin` on.
+struct Excerpt {
+    rate: f64,
+    origin: usize,
+    samples: Vec<f64>,
+}
+
+impl Excerpt {
+    /// The samples `start..end` that are in it, with their numbers counted from `start`.
+    fn between(&mut self, start: usize, end: usize) -> impl Iterator<Item = (usize, &mut f64)> {
+        let origin = self.origin;
+        let from = start.max(origin) - origin;
+        let to = end.max(origin) - origin;
+        self.samples.iter_mut().enumerate().take(to).skip(from).map(move |(index, sample)| (index + origin - start, sample))
+    }
+
+    fn note(&mut self, time: f64, seconds: f64, frequency: f64, level: f64, harmonics: &[f64]) {
+        let rate = self.rate;
+        let (start, end) = ((time * rate) as usize, ((time + seconds * 1.2) * rate) as usize);
+        for (order, strength) in harmonics.iter().enumerate() {
+            let frequency = frequency * (order + 1) as f64;
+            if frequency > 0.45 * rate {
+                break;
+            }
+            let decay = (2.0 + order as f64) / (seconds * rate);
+            let first = self.origin.saturating_sub(start) as f64;
+            // Sine and decay by recurrence: generation is most of an evaluation's time.
+            let (turn_sin, turn_cos) = (TAU * frequency / rate).sin_cos();
+            let (mut sin, mut cos) = (TAU * frequency / rate * first).sin_cos();
+            let fall = (-decay).exp();
+            let mut gain = level * strength * (-decay * first).exp();
+            let attack = 1.0 / (0.008 * rate);
+            for (index, value) in self.between(start, end) {
+                *value += gain * (index as f64 * attack).min(1.0) * sin;
+                (sin, cos) = (sin * turn_cos + cos * turn_sin, cos * turn_cos - sin * turn_sin);
+                gain *= fall;
+            }
         }
     }
-}
 
-fn drum(sound: &mut [f64], rate: f64, time: f64, is_snare: bool, random: &mut Random) {
-    let start = (time * rate) as usize;
-    let end = (start + (0.12 * rate) as usize).min(sound.len());
-    for (index, value) in sound.iter_mut().enumerate().take(end).skip(start) {
-        let since = (index - start) as f64 / rate;
-        *value += if is_snare {
-            0.08 * (-since / 0.03).exp() * random.normal()
-        } else {
-            0.3 * (-since / 0.04).exp() * (TAU * (50.0 + 60.0 * (-since / 0.02).exp()) * since).sin()
-        };
+    fn drum(&mut self, time: f64, is_snare: bool, random: &mut Random) {
+        let rate = self.rate;
+        let start = (time * rate) as usize;
+        for (index, value) in self.between(start, start + (0.12 * rate) as usize) {
+            let since = index as f64 / rate;
+            *value += if is_snare {
+                0.08 * (-since / 0.03).exp() * random.normal()
+            } else {
+                0.3 * (-since / 0.04).exp() * (TAU * (50.0 + 60.0 * (-since / 0.02).exp()) * since).sin()
+            };
+        }
     }
 }
 
