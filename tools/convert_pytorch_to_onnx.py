@@ -1,10 +1,11 @@
 """Turns a checkpoint of the separator into the ONNX file and manifest entry that otolith ships.
 
-    python -m tools.convert_pytorch_to_onnx CHECKPOINT --name separator-2-lite --version 1.0.0 --models models
+    python -m tools.convert_pytorch_to_onnx CHECKPOINT --name separator-5 --version 1.0.0 --models models
+    python -m tools.convert_pytorch_to_onnx CHECKPOINT --name separator-2-lite --version 1.1.0 --pair
 
 Writes `<name>-<version>.onnx` under a temporary name, checks it (operators, finite weights, outputs of PyTorch and onnxruntime at
 65, 129 and 777 frames), then renames it and updates `manifest.json`; the entry before goes to `previous`. When a check fails the
-folder is left as it was.
+folder is left as it was. `--pair` makes a model of vocals and instrumental of one of five stems, by summing the rows of the others.
 """
 
 import argparse
@@ -22,10 +23,13 @@ import torch
 from tools.onnx_graph import FEATURES_TENSOR, HALF_PRECISION_FROM, OPSET, build_onnx
 from tools.reference_signal import reference_signal
 from tools.train.network import BINS, LITE, BandSplitLocoformer, NetworkSize
+from tools.train.warm_start import PAIR, summed_to_pair
 
 CHECKED_FRAMES = (65, 129, 777)
 TOLERANCE = 1e-4
 """Largest |PyTorch - onnxruntime| over the largest |PyTorch|, both with weights rounded to fp16: f32 sums in another order."""
+RESIDUAL = "instruments"
+"""Of five stems the widest, which least minds what the others leave."""
 LICENCE = "MIT OR Apache-2.0"
 
 
@@ -49,6 +53,14 @@ def untrained_checkpoint(seed: int) -> dict:
             if parameter.dim() < 2:
                 parameter.add_(0.1 * torch.randn_like(parameter))
     return {"size": LITE.to_dict(), "ema": network.state_dict(), "step": 0, "seed": seed, "recipe": "none", "audio_hours": 0.0}
+
+
+def as_pair(checkpoint: dict) -> dict:
+    """The checkpoint of a model of many stems as one of vocals and instrumental, with the same vocals mask."""
+    stems = len(checkpoint["size"]["stems"])
+    return checkpoint | {
+        "size": checkpoint["size"] | {"stems": list(PAIR)}, "ema": summed_to_pair(checkpoint["ema"], stems),
+    }
 
 
 def network_input(frames: int) -> np.ndarray:
@@ -84,7 +96,7 @@ def manifest_entry(name: str, version: str, checkpoint: dict, model_bytes: bytes
         "name": name, "kind": "separator", "model_version": version, "file": f"{name}-{version}.onnx",
         "bytes": len(model_bytes), "sha256": hashlib.sha256(model_bytes).hexdigest(), "opset": OPSET,
         "min_package_version": minimum, "licence": LICENCE, "contract": "complex-mask", "sample_rate": 44100,
-        "stems": stems, "residual": stems[-1],
+        "stems": stems, "residual": RESIDUAL if RESIDUAL in stems else stems[-1],
         "parameters": {"n_fft": 4096, "hop": 1024, "gain": "std", "consistency": "energy", "features": FEATURES_TENSOR},
         "provenance": {
             "recipe": checkpoint["recipe"], "seed": checkpoint["seed"], "commit": commit, "steps": checkpoint["step"],
@@ -140,6 +152,7 @@ def main() -> int:
     parser.add_argument("checkpoint", help="file written by tools.train.separator, or 'untrained'")
     parser.add_argument("--name", default="separator-2-lite")
     parser.add_argument("--version", required=True, help="semantic version of the model")
+    parser.add_argument("--pair", action="store_true", help="sum all stems but the vocals into an instrumental")
     parser.add_argument("--models", type=Path, default=Path("models"))
     parser.add_argument("--min-package-version", default="0.1.0")
     options = parser.parse_args()
@@ -147,6 +160,8 @@ def main() -> int:
         checkpoint = untrained_checkpoint(seed=1)
     else:
         checkpoint = torch.load(options.checkpoint, map_location="cpu", weights_only=True)
+    if options.pair:
+        checkpoint = as_pair(checkpoint)
     try:
         convert(checkpoint, options.name, options.version, options.models, options.min_package_version)
     except ValueError as error:

@@ -20,7 +20,7 @@ def provenance(checkpoint: dict, entry: dict, evaluation: dict, notes: list[str]
         "architecture": {"family": "band-split TF-Locoformer", "size": checkpoint["size"]},
         "training": {
             "recipe": checkpoint["recipe"], "songs": checkpoint["songs"], "song_seeds": [0, checkpoint["songs"] - 1],
-            "song_digest": checkpoint["song_digest"], "seed": checkpoint["seed"], "steps": checkpoint["step"],
+            "started_from": checkpoint.get("started_from"), "song_digest": checkpoint["song_digest"], "seed": checkpoint["seed"], "steps": checkpoint["step"],
             "audio_hours": round(checkpoint["audio_hours"], 3), "skipped_steps": checkpoint["progress"]["skipped"],
             "plan": checkpoint["plan"], "versions": checkpoint["versions"], "device": "cpu",
             "notes": notes, "loss_curve": [list(row) for row in checkpoint["progress"]["losses"]],

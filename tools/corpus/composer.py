@@ -31,7 +31,7 @@ class Part:
 
     stem: str
     engine: str
-    """Which renderer: "gm", "synth", "drums", "singer", "speech_singer", "speech" or "noise"."""
+    """Which renderer: "gm", "synth", "drums", "sampled_drums", "singer", "speech_singer", "speech" or "noise"."""
     timbre: int
     """GM program, or a seed for the renderer's own draw."""
     notes: list[Note]
@@ -257,12 +257,18 @@ class Composer:
         return notes
 
     def transitions(self) -> list[Note]:
-        """Effects at the borders of sections; the renderer draws what sounds from the note's pitch."""
+        """Effects at the borders of sections, some between them, and beds (long notes); the renderer draws what sounds."""
         rng, notes = self.rng, []
+        between = float(rng.choice([0.0, 0.2, 0.5])) if self.shape != "fx only" else 0.8
         for bar in range(1, self.bars):
-            if self.sections[bar] != self.sections[bar - 1] or (self.shape == "fx only" and rng.random() < 0.4):
-                length = float(rng.uniform(0.6, 2.5))
-                notes.append(Note(max(0.0, self.time_of(bar, 0) - length), length, int(rng.integers(40, 90)), rng.uniform(0.4, 1.0)))
+            border = self.sections[bar] != self.sections[bar - 1]
+            if border or rng.random() < between:
+                length = float(rng.uniform(0.3, 2.5))
+                begin = self.time_of(bar, 0) - length if border else self.time_of(bar, float(rng.uniform(0, self.beats_per_bar)))
+                notes.append(Note(max(0.0, begin), length, int(rng.integers(40, 90)), rng.uniform(0.4, 1.0)))
+        if rng.random() < (0.35 if self.shape != "fx only" else 0.8):
+            begin = self.time_of(int(rng.integers(self.bars)), 0)
+            notes.append(Note(begin, float(rng.uniform(4.0, 16.0)), 60, float(rng.uniform(0.3, 0.8))))
         return notes
 
     def score(self) -> Score:
@@ -304,7 +310,7 @@ def add_vocals(composer: Composer, score: Score) -> None:
 
 
 def add_instruments(composer: Composer, score: Score) -> None:
-    """One to four players of chords and tunes, four in ten from the soundfont and the rest synthesised."""
+    """One to four players of chords and tunes, some from a soundfont and the rest synthesised."""
     rng = composer.rng
     for index in range(int(rng.integers(1, 4))):
         style = str(rng.choice(["pad", "comp", "strum", "arpeggio"]))
@@ -336,9 +342,9 @@ def compose(seed: int, seconds: tuple[float, float] = (40.0, 60.0), tempo: float
         if rng.random() < 0.92:
             score.parts.append(Part("bass", "gm" if sampled else "synth", timbre, composer.bass(), float(rng.uniform(-5, 2))))
         if composer.shape != "no drums":
-            sampled = rng.random() < 0.55
-            timbre = int(rng.choice([0, 8, 16, 24, 25, 32, 40])) if sampled else int(rng.integers(1 << 30))
-            score.parts.append(Part("drums", "gm" if sampled else "drums", timbre, composer.drums(), float(rng.uniform(-4, 3))))
-    if composer.shape == "fx only" or rng.random() < 0.45:
-        score.parts.append(Part("fx", "noise", int(rng.integers(1 << 30)), composer.transitions(), float(rng.uniform(-12, -2))))
+            engine = str(rng.choice(["gm", "drums", "sampled_drums"], p=[0.45, 0.25, 0.3]))
+            timbre = int(rng.choice([0, 8, 16, 24, 25, 32, 40])) if engine == "gm" else int(rng.integers(1 << 30))
+            score.parts.append(Part("drums", engine, timbre, composer.drums(), float(rng.uniform(-4, 3))))
+    if composer.shape == "fx only" or rng.random() < 0.6:
+        score.parts.append(Part("fx", "noise", int(rng.integers(1 << 30)), composer.transitions(), float(rng.uniform(-10, 0))))
     return score

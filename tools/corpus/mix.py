@@ -8,7 +8,9 @@ import numpy as np
 from tools.corpus import effects, synth, voice
 from tools.corpus.composer import EVALUATION_SEEDS_FROM, STEMS, Part, Score, compose, song_generator
 from tools.corpus.sampler import render_sampled
+from tools.corpus.samples import render_sampled_drums
 from tools.corpus.speech import VoiceBank
+from tools.corpus.textures import render_effects
 
 SAMPLE_RATE = 44100
 REFERENCE_RMS = 0.1
@@ -23,13 +25,14 @@ def load_recipe() -> dict:
     return json.loads(Path(__file__).with_name("recipe.json").read_text())
 
 
-def soundfont_of(recipe: dict, evaluation: bool) -> tuple[Path, str]:
-    """Path and package of the soundfont for one side; refuses a training soundfont outside the licence rule."""
+def soundfonts_of(recipe: dict, evaluation: bool) -> list[tuple[Path, str]]:
+    """Path and package of each soundfont of one side; refuses a training soundfont outside the licence rule."""
     use = "evaluation" if evaluation else "training"
-    source = next(s for s in recipe["sources"] if s["use"] == use and "soundfont" in s)
-    if not evaluation and source["licence"] not in recipe["training_licences"]:
-        raise LicenceRefused(f"{source['name']} is {source['licence']}: it may be used for evaluation only")
-    return Path(source["soundfont"]), source["package"]
+    sources = [source for source in recipe["sources"] if source["use"] == use and "soundfont" in source]
+    for source in sources:
+        if not evaluation and source["licence"] not in recipe["training_licences"]:
+            raise LicenceRefused(f"{source['name']} is {source['licence']}: it may be used for evaluation only")
+    return [(Path(source["soundfont"]), source["package"]) for source in sources]
 
 
 def sounding_rms(audio: np.ndarray) -> float:
@@ -46,18 +49,21 @@ class Renderer:
     def __init__(self, evaluation: bool, recipe: dict | None = None):
         self.evaluation = evaluation
         self.recipe = recipe or load_recipe()
-        self.soundfont, self.package = soundfont_of(self.recipe, evaluation)
+        self.soundfonts = soundfonts_of(self.recipe, evaluation)
         self.voices = VoiceBank(evaluation)
 
-    def _raw(self, part: Part, frames: int) -> np.ndarray:
+    def _raw(self, part: Part, frames: int, rng: np.random.Generator) -> np.ndarray:
         if part.engine == "gm":
-            return render_sampled(part, frames, self.soundfont, self.package)
+            soundfont, package = self.soundfonts[rng.integers(len(self.soundfonts))]
+            return render_sampled(part, frames, soundfont, package)
         if part.engine == "synth":
             return synth.render_synth(part.notes, frames, part.timbre, low=part.stem == "bass")
         if part.engine == "drums":
             return synth.render_drums(part.notes, frames, part.timbre)
+        if part.engine == "sampled_drums":
+            return render_sampled_drums(part.notes, frames, part.timbre, self.evaluation)
         if part.engine == "noise":
-            return synth.render_transitions(part.notes, frames, part.timbre)
+            return render_effects(part.notes, frames, part.timbre, self.evaluation)
         if part.engine == "singer":
             mono = voice.sing_formants(part.notes, frames, part.timbre)
         elif part.engine == "speech_singer":
@@ -70,7 +76,7 @@ class Renderer:
 
     def part(self, part: Part, frames: int, rng: np.random.Generator, score: Score) -> np.ndarray:
         """One part with its effects at its level."""
-        audio = self._raw(part, frames)
+        audio = self._raw(part, frames, rng)
         level = sounding_rms(audio)
         if level < 1e-6:
             return np.zeros_like(audio)

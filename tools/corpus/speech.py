@@ -16,11 +16,14 @@ FRAME = 1024
 HOP = 256
 WORDS = (
     "la", "love", "day", "sky", "more", "time", "you", "see", "run", "home", "blue", "night", "fire", "go", "free", "low", "star", "mind",
-    "way", "light", "now", "dream", "high", "soul",
+    "way", "light", "now", "dream", "high", "soul", "heart", "river", "shine", "maybe", "never", "alone", "every", "wonder", "summer", "tell",
+    "stay", "moon", "chance", "world", "feel", "gold", "yes", "away",
 )
 TRAINING_VOICES = (
     "espeak-ng:en-us", "espeak-ng:en-us+f2", "espeak-ng:en-gb+m3", "espeak-ng:de+f3", "espeak-ng:es+m2", "espeak-ng:fr+f1",
-    "espeak-ng:it+m5", "espeak-ng:sv+f5", "espeak-ng:pt+m7", "flite:slt", "flite:rms", "flite:kal16",
+    "espeak-ng:it+m5", "espeak-ng:sv+f5", "espeak-ng:pt+m7", "flite:slt", "flite:rms", "flite:kal16", "espeak-ng:nl+m1",
+    "espeak-ng:ro+f2", "espeak-ng:tr+m4", "espeak-ng:hu+anika", "espeak-ng:fi+Annie", "espeak-ng:el+m6", "espeak-ng:hr+Andy",
+    "espeak-ng:ca+f1", "espeak-ng:en-us+Steph", "espeak-ng:en-gb+Linda", "espeak-ng:es+klatt3", "espeak-ng:de+Michael",
 )
 EVALUATION_VOICES = ("espeak-ng:pl+f4", "flite:awb")
 LIFTER = 55

@@ -1,4 +1,4 @@
-"""Own synthesisers: subtractive, frequency modulation, additive, plucked string; modal and noise drums; noise effects.
+"""Own synthesisers: subtractive, frequency modulation, additive, plucked string; modal and noise drums.
 
 Every renderer takes notes and a seed that draws its timbre, and gives float32 [2, frames] at 44.1 kHz.
 """
@@ -175,33 +175,3 @@ def render_drums(notes: list[Note], frames: int, seed: int) -> np.ndarray:
         out[0, start : start + len(wave)] += wave * (1 - max(0.0, place))
         out[1, start : start + len(wave)] += wave * (1 + min(0.0, place))
     return 0.5 * out.astype(np.float32)
-
-
-def render_transitions(notes: list[Note], frames: int, seed: int) -> np.ndarray:
-    """Risers, falls, impacts and noise bursts that end or begin at the border of a section."""
-    rng = np.random.default_rng([0xF0, seed])
-    out = np.zeros((2, frames))
-    for note in notes:
-        kind = str(rng.choice(["riser", "fall", "impact", "burst", "reversed", "tone"]))
-        length = int(note.duration * SAMPLE_RATE)
-        time = np.linspace(0, 1, length)
-        if kind == "impact":
-            span = int(1.5 * SAMPLE_RATE)
-            decays = np.arange(span) / SAMPLE_RATE
-            wave = np.sin(2 * np.pi * 45 * decays + 8 * np.exp(-decays * 20)) * np.exp(-decays / 0.4)
-            wave = wave + 0.3 * rng.standard_normal(span) * np.exp(-decays / 0.15)
-            start = int((note.start + note.duration) * SAMPLE_RATE)
-            stereo = np.stack([wave, wave])
-        elif kind == "tone":
-            sweep = frequency(note.pitch) * 2 ** (2 * time * rng.choice([-1, 1]))
-            wave = np.sin(2 * np.pi * np.cumsum(sweep) / SAMPLE_RATE) * np.sin(np.pi * time) ** 0.5
-            start, stereo = int(note.start * SAMPLE_RATE), np.stack([wave, wave]) * 0.5
-        else:
-            noise = rng.standard_normal((2, length))
-            low = np.exp(rng.uniform(np.log(200), np.log(4000)))
-            sections = signal.butter(2, [low, low * rng.uniform(2, 4.5)], "bandpass", fs=SAMPLE_RATE, output="sos")
-            shape = {"riser": time**2, "reversed": np.exp(5 * (time - 1)), "fall": (1 - time) ** 2, "burst": np.exp(-6 * time)}[kind]
-            start, stereo = int(note.start * SAMPLE_RATE), signal.sosfilt(sections, noise, axis=1) * shape
-        stereo = stereo[:, : max(0, frames - start)]
-        out[:, start : start + stereo.shape[1]] += note.velocity * stereo
-    return 0.25 * out.astype(np.float32)

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from tools.corpus import mix as corpus_mix
-from tools.corpus.composer import EVALUATION_SEEDS_FROM, STEMS, compose, grammar_of
+from tools.corpus.composer import EVALUATION_SEEDS_FROM, KICK, STEMS, Note, compose, grammar_of
 from tools.corpus.grammar import EVALUATION, TRAINING
 from tools.corpus.midi import midi_file
-from tools.corpus.mix import LicenceRefused, Renderer, load_recipe, render_song, soundfont_of
+from tools.corpus.mix import LicenceRefused, Renderer, load_recipe, render_song, soundfonts_of
 from tools.corpus.sampler import MissingSource, render_sampled
+from tools.corpus.samples import EFFECTS, KIT, names_of, render_sampled_drums
 from tools.corpus.speech import EVALUATION_VOICES, TRAINING_VOICES
+from tools.corpus.textures import BED_FROM, render_effects
 
 SHORT = (8.0, 10.0)
 
@@ -61,7 +63,12 @@ def test_evaluation_shares_no_voice_soundfont_progression_or_groove_with_trainin
         assert not set(TRAINING.grooves[beats]) & set(EVALUATION.grooves[beats])
     assert not set(TRAINING.melody_rhythms) & set(EVALUATION.melody_rhythms)
     recipe = load_recipe()
-    assert soundfont_of(recipe, True)[0] != soundfont_of(recipe, False)[0]
+    assert not set(soundfonts_of(recipe, True)) & set(soundfonts_of(recipe, False))
+    for names in [*(kit.split() for kit in KIT.values()), EFFECTS]:
+        assert names_of(names, True) and not set(names_of(names, True)) & set(names_of(names, False))
+    assert {voice.split(":")[1].split("+")[0] for voice in EVALUATION_VOICES}.isdisjoint(
+        voice.split(":")[1].split("+")[0] for voice in TRAINING_VOICES
+    )
     assert grammar_of(EVALUATION_SEEDS_FROM) is EVALUATION and grammar_of(EVALUATION_SEEDS_FROM - 1) is TRAINING
 
 
@@ -76,7 +83,7 @@ def test_a_soundfont_outside_the_licence_rule_is_refused_for_training():
         if "soundfont" in source and source["use"] == "training":
             source["licence"] = "GPL-2"
     with pytest.raises(LicenceRefused, match="evaluation only"):
-        soundfont_of(recipe, evaluation=False)
+        soundfonts_of(recipe, evaluation=False)
 
 
 def test_a_missing_soundfont_names_its_package(tmp_path):
@@ -90,6 +97,25 @@ def test_a_midi_file_has_a_header_a_track_and_a_pair_of_events_per_note():
     data = midi_file([(0, part)])
     assert data[:4] == b"MThd" and data[14:18] == b"MTrk"
     assert int.from_bytes(data[18:22], "big") == len(data) - 22
+
+
+def test_effects_sound_in_more_than_half_of_the_songs_and_some_are_beds():
+    scores = [compose(seed, (20.0, 30.0)) for seed in range(80)]
+    effects = [part.notes for score in scores for part in score.parts if part.stem == "fx" and part.notes]
+    assert len(effects) > 40
+    assert sum(any(note.duration >= BED_FROM for note in notes) for notes in effects) > 10
+
+
+def test_every_kind_of_effect_is_finite_and_ends_with_the_song():
+    notes = [Note(0.2 * i, 0.15, 60, 1.0) for i in range(60)] + [Note(1.0, 8.0, 60, 1.0)]
+    for seed in range(3):
+        audio = render_effects(notes, 6 * 44100, seed, evaluation=False)
+        assert audio.shape == (2, 6 * 44100) and np.isfinite(audio).all() and np.abs(audio).max() > 0.01
+
+
+def test_a_sampled_kit_sounds_where_its_notes_are():
+    audio = render_sampled_drums([Note(0.5, 0.2, KICK, 1.0)], 44100, 1, evaluation=True)
+    assert not audio[:, :22050].any() and np.abs(audio[:, 22050:]).max() > 0.05
 
 
 def test_silence_is_left_silent():

@@ -52,11 +52,22 @@ class Examples:
     def __init__(self, songs: list[Song], stems: tuple[str, ...], seed: int):
         self.songs, self.seed, self.groups = songs, seed, stem_groups(stems)
 
-    def _crop(self, rng: np.random.Generator, song: Song, start: int, samples: int) -> np.ndarray:
-        piece = np.zeros((len(STEMS), 2, samples), np.float32)
-        available = song.audio[:, :, start : start + samples]
-        piece[:, :, : available.shape[2]] = available
+    def _crop(self, song: Song, start: int, samples: int, stem: slice | int = slice(None)) -> np.ndarray:
+        available = song.audio[stem, :, start : start + samples]
+        piece = np.zeros((*available.shape[:-1], samples), np.float32)
+        piece[..., : available.shape[-1]] = available
         return piece * song.scale
+
+    def _other(self, rng: np.random.Generator, stem: int, samples: int) -> np.ndarray:
+        """A crop of one stem of any song; silent draws are given up twice, since effects and voices often pause."""
+        piece = np.zeros((2, samples), np.float32)
+        for _ in range(3):
+            song = self.songs[rng.integers(len(self.songs))]
+            begin = int(rng.integers(max(1, song.audio.shape[2] - samples)))
+            piece = self._crop(song, begin, samples, stem)
+            if piece[:, ::16].any():
+                break
+        return piece
 
     def item(self, index: int, samples: int) -> np.ndarray:
         rng = np.random.default_rng([0xA06, self.seed, index])
@@ -64,12 +75,13 @@ class Examples:
         source = int(round(samples * speed))
         first = self.songs[rng.integers(len(self.songs))]
         start = int(rng.integers(max(1, first.audio.shape[2] - source)))
-        stems = self._crop(rng, first, start, source)
+        stems = self._crop(first, start, source)
         if rng.random() < 0.5:
             for index_of_stem in range(len(STEMS)):
-                other = self.songs[rng.integers(len(self.songs))]
-                begin = int(rng.integers(max(1, other.audio.shape[2] - source)))
-                stems[index_of_stem] = self._crop(rng, other, begin, source)[index_of_stem]
+                stems[index_of_stem] = self._other(rng, index_of_stem, source)
+        for index_of_stem in (0, 3):
+            if rng.random() < 0.1:
+                stems[index_of_stem] += 10 ** (float(rng.uniform(-9, 0)) / 20) * self._other(rng, index_of_stem, source)
         if speed != 1.0:
             stems = signal.resample(stems, samples, axis=2).astype(np.float32)
         for stem in stems:

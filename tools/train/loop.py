@@ -15,15 +15,17 @@ import numpy as np
 import torch
 from torch import nn
 
+from tools.train.muon import Muon
+
 EMA_WINDOW = 1000
 """Most steps that the averaged weights look back over; a short run looks back over a thirtieth of its steps, since an average that
 reaches into the time of high rates is worse than the last weights."""
 WARM_UP_STEPS = 300
 FINAL_RATE = 0.01
 """Last learning rate over the first."""
-CHECKPOINT_SECONDS = 300.0
+CHECKPOINT_SECONDS = 120.0
 TIMED_STEPS = 20
-REPORTED_STEPS = 50
+REPORTED_STEPS = 20
 SPARED_SECONDS = 20.0
 """Kept at the end of a time box for the last checkpoint."""
 KEPT_MEMORY = 2**31 - 1
@@ -41,6 +43,10 @@ class Plan:
     long_from: float = 0.9
     """Share of the steps after which crops are long and batches 1."""
     long_seconds: float = 18.0
+    clip: float = 1.0
+    """Largest norm of the gradient; a longer one is scaled down."""
+    muon: bool = False
+    """Orthogonalised momentum for the matrices inside the network's blocks, AdamW for all others."""
 
 
 @dataclass
@@ -72,6 +78,15 @@ def learning_rate(plan: Plan, step: int) -> float:
     return plan.learning_rate * float(FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + np.cos(np.pi * part)))
 
 
+def optimizers_of(network: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
+    """AdamW, and where the plan wants it Muon for what is in `network.blocks` and has rows and columns."""
+    inside, others = [], []
+    for name, parameter in network.named_parameters():
+        (inside if plan.muon and name.startswith("blocks.") and parameter.dim() >= 2 else others).append(parameter)
+    adam = torch.optim.AdamW(others, lr=plan.learning_rate, betas=(0.9, 0.999), weight_decay=0.01, fused=True)
+    return [adam, Muon(inside, lr=plan.learning_rate)] if inside else [adam]
+
+
 class Training:
     """One run over a network. `loss_of(network, batch)` gives the scalar; `batch_of(step, size, seconds)` the examples."""
 
@@ -81,10 +96,16 @@ class Training:
     ):
         self.network, self.plan, self.batch_of, self.loss_of, self.description = network, plan, batch_of, loss_of, description
         self.ema = {name: value.detach().clone() for name, value in network.state_dict().items()}
-        self.optimizer = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, betas=(0.9, 0.999), weight_decay=0.01)
+        self.optimizers = optimizers_of(network, plan)
         self.progress = Progress()
         self.stop_requested = False
         self._in_a_row = 0
+
+    def begin_with(self, state: dict[str, torch.Tensor], origin: str) -> None:
+        """Takes over weights before the first step; `origin` is told in the checkpoint."""
+        self.network.load_state_dict(state)
+        self.ema = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+        self.description = self.description | {"started_from": origin}
 
     def size_at(self, step: int) -> tuple[int, float]:
         """Batch size and crop length in seconds of a step."""
@@ -94,18 +115,20 @@ class Training:
 
     def step(self, batch: torch.Tensor) -> float:
         """One optimiser step; a loss that is not finite is skipped, three in a row raise `FloatingPointError`."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.plan, self.progress.step)
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(self.plan, self.progress.step)
+            optimizer.zero_grad(set_to_none=True)
         loss = self.loss_of(self.network, batch)
         value = float(loss.detach())
         if np.isfinite(value):
             loss.backward()
-            norm = nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+            norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip)
             value = value if torch.isfinite(norm) else float("nan")
         if np.isfinite(value):
             self._in_a_row = 0
-            self.optimizer.step()
+            for optimizer in self.optimizers:
+                optimizer.step()
             self._average()
         else:
             self.progress.skipped += 1
@@ -172,7 +195,7 @@ class Training:
     def save(self, path: Path) -> None:
         """Writes everything a resumed run needs, under a temporary name, then renames."""
         state = self.description | {
-            "network": self.network.state_dict(), "ema": self.ema, "optimizer": self.optimizer.state_dict(),
+            "network": self.network.state_dict(), "ema": self.ema, "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "plan": asdict(self.plan), "progress": asdict(self.progress), "random": torch.get_rng_state(),
             "step": self.progress.step, "audio_hours": self.progress.audio_seconds / 3600, "seed": self.plan.seed,
             "versions": {"torch": str(torch.__version__), "numpy": np.__version__, "python": platform.python_version()},
@@ -187,8 +210,10 @@ class Training:
         """Takes up a saved run."""
         self.network.load_state_dict(state["network"])
         self.ema = state["ema"]
-        self.optimizer.load_state_dict(state["optimizer"])
         self.plan = Plan(**state["plan"])
+        self.optimizers = optimizers_of(self.network, self.plan)
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         progress = dict(state["progress"])
         progress["losses"] = [tuple(row) for row in progress["losses"]]
         self.progress = Progress(**progress)

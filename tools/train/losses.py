@@ -1,43 +1,83 @@
-"""The separator's loss: waveform L1, multi-resolution complex spectral L1, and what leaks into a silent target."""
+"""The separator's loss: decibels of error per stem, over the whole spectrum and band by band.
+
+A sum of |error| treats a crop by its loudness, so that loud crops and low bands decided everything, and its optimum under doubt is
+the median, which for a sparse source is silence: estimates were timid. The logarithm of the error's energy is the measure that
+separation is judged by, and weighs a quiet stem like a loud one. The floor of 30 dB under the mix stands for "good enough", and
+makes silent targets an ordinary case: there the error is what leaks. After the thresholded ratio of Wisdom et al., "Unsupervised
+sound separation using mixture invariant training" (2020), section 3.3.
+"""
 
 import torch
 
-RESOLUTIONS = (4096, 2048, 1024, 512, 256)
-HOP_DIVISOR = 4
-"""Hop is a quarter of the window: with 147 samples at every resolution the loss cost twice the network on a CPU."""
-SILENT_RMS = 1e-3
-LEAKAGE_WEIGHT = 0.1
+from tools.train.network import BANDS
+
+FLOOR = 1e-3
+"""Of the mix's energy: error below it costs nothing more."""
+ABSOLUTE_FLOOR = 1e-7
+"""Per value of a spectrum of unit noise, for bands in which the mix is silent."""
+QUIET_BAND = 1e-5
+"""Of the mix's energy, shared by the bands: a band far below the others matters as little as it is heard."""
+SILENT_SHARE = 1e-5
+"""A target under this share of the mix's energy is silent."""
+SILENT_WEIGHT = 0.4
+"""What leaks into a silent stem counts less than the quality of one that sounds."""
+BAND_WEIGHT = 0.5
+GROUPED_WEIGHT = 1.0
+"""Of vocals against everything else, beside the mean over the stems."""
+CONSISTENCY_FLOOR = 1e-8
+
+# All spectra here are real: [batch, stems, channel, part, frames, bins] with part 0 the real and 1 the imaginary one.
 
 
-def spectral_l1(error: torch.Tensor) -> torch.Tensor:
-    """Mean |STFT| of an error [batch, stems, 2, samples] over the resolutions, scaled to unit noise; gives [batch, stems]."""
-    batch, stems, channels, samples = error.shape
-    flat = error.reshape(-1, samples)
-    total = torch.zeros(batch, stems, device=error.device)
-    for n_fft in RESOLUTIONS:
-        window = torch.hann_window(n_fft, device=error.device)
-        spectrum = torch.stft(flat, n_fft, n_fft // HOP_DIVISOR, window=window, return_complex=True) / (0.375 * n_fft) ** 0.5
-        parts = torch.view_as_real(spectrum).abs().mean(dim=(1, 2, 3))
-        total = total + parts.reshape(batch, stems, channels).mean(dim=2)
-    return total / len(RESOLUTIONS)
+def masked(masks: torch.Tensor, mix: torch.Tensor) -> torch.Tensor:
+    """Complex product of masks [batch, stems, 2, 2, frames, bins] and a mix [batch, 2, 2, frames, bins]."""
+    real, imaginary = masks[:, :, :, 0], masks[:, :, :, 1]
+    x, y = mix[:, None, :, 0], mix[:, None, :, 1]
+    return torch.stack([real * x - imaginary * y, real * y + imaginary * x], dim=3)
 
 
-def leakage(estimate: torch.Tensor, mix: torch.Tensor) -> torch.Tensor:
-    """log10(1 + |e|^2 / (0.001 |x|^2)) / log10(1001): 0 at silence, 1 when the whole mix leaks; [batch, stems]."""
-    energy = estimate.square().sum(dim=(2, 3))
-    reference = mix.square().sum(dim=(1, 2)).unsqueeze(1) * 1e-3 + 1e-8
-    return torch.log10(1 + energy / reference) / 3.000434077
+def consistent(stems: torch.Tensor, mix: torch.Tensor) -> torch.Tensor:
+    """`spectrum.mixture_consistency` in real arithmetic, which the inductor can fuse."""
+    energy = stems.detach().square().sum(dim=3, keepdim=True) + CONSISTENCY_FLOOR
+    weights = energy / energy.sum(dim=1, keepdim=True)
+    return stems + weights * (mix.unsqueeze(1) - stems.sum(dim=1, keepdim=True))
 
 
-def separation_loss(estimates: torch.Tensor, targets: torch.Tensor, mix: torch.Tensor) -> torch.Tensor:
-    """Mean over batch and stems. estimates and targets [batch, stems, 2, samples], mix [batch, 2, samples] of unit deviation.
+def energy_by_band(spectrum: torch.Tensor) -> torch.Tensor:
+    """Energies [batch, stems, 30] over channels and frames."""
+    energy = spectrum.square().sum(dim=(2, 3, 4))
+    return torch.stack([part.sum(dim=2) for part in energy.split(BANDS, dim=2)], dim=2)
 
-    With two stems and mixture consistency the second error is the first with its sign changed, so one is measured.
+
+def decibels_of_error(error: torch.Tensor, mixed: torch.Tensor, values: int) -> torch.Tensor:
+    """10 log10 of the error over the mix, floored at -30 dB: mean of the whole and of the bands; [batch, stems].
+
+    error [batch, stems, 30] and mixed [batch, 1, 30] are energies of bands, `values` the number of values per bin.
     """
-    error = estimates - targets
-    measured = error[:, :1] if error.shape[1] == 2 else error
-    loss = (measured.abs().mean(dim=(2, 3)) + spectral_l1(measured)).mean()
-    silent = targets.square().mean(dim=(2, 3)) < SILENT_RMS**2
-    if silent.any():
-        loss = loss + LEAKAGE_WEIGHT * (leakage(estimates, mix) * silent).mean()
+    silence = ABSOLUTE_FLOOR * values * torch.tensor(BANDS, dtype=mixed.dtype, device=mixed.device)
+    total = mixed.sum(dim=2) + silence.sum()
+    whole = 10 * torch.log10(error.sum(dim=2) / total + FLOOR)
+    quiet = silence + QUIET_BAND / len(BANDS) * total.unsqueeze(2)
+    bands = 10 * torch.log10((error + quiet) / (mixed + quiet) + FLOOR)
+    return (1 - BAND_WEIGHT) * whole + BAND_WEIGHT * bands.mean(dim=2)
+
+
+def separation_loss(masks: torch.Tensor, targets: torch.Tensor, mix: torch.Tensor) -> torch.Tensor:
+    """Loss in decibels of masks [batch, stems, 2, 2, frames, bins] against targets of that shape; mix [batch, 2, 2, frames, bins].
+
+    The mix is of about unit deviation, stem 0 the vocals. With more than two stems the same masks, those of the other stems summed,
+    are judged as a two-stem model as well.
+    """
+    estimates = masked(masks, mix)
+    values = mix.shape[1] * mix.shape[2] * mix.shape[3]
+    mixed = energy_by_band(mix.unsqueeze(1))
+    sounding = energy_by_band(targets).sum(dim=2) >= SILENT_SHARE * mixed.sum(dim=2) + ABSOLUTE_FLOOR
+    weights = torch.where(sounding, 1.0, SILENT_WEIGHT)
+    decibels = decibels_of_error(energy_by_band(consistent(estimates, mix) - targets), mixed, values)
+    loss = (weights * decibels).mean()
+    if masks.shape[1] > 2:
+        pair = torch.stack([estimates[:, 0], estimates[:, 1:].sum(dim=1)], dim=1)
+        error = energy_by_band(consistent(pair, mix)[:, :1] - targets[:, :1])
+        grouped = (weights[:, :1] * decibels_of_error(error, mixed, values)).mean()
+        loss = (loss + GROUPED_WEIGHT * grouped) / (1 + GROUPED_WEIGHT)
     return loss

@@ -6,7 +6,7 @@ three points: 30 bands of our own, attention over time without a position code (
 causal-then-anticausal plain convolutions in place of transposed ones, so that the exported graph has ordinary `Conv` only.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -44,6 +44,9 @@ class NetworkSize:
 
 LITE = NetworkSize()
 STANDARD = NetworkSize(features=64, blocks=4, convolution=64, attention=32, head=64)
+FIVE_STEMS = ("vocals", "drums", "bass", "instruments", "fx")
+LITE_FIVE = replace(LITE, stems=FIVE_STEMS)
+STANDARD_FIVE = replace(STANDARD, stems=FIVE_STEMS)
 
 
 def rotary_tables(length: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -124,7 +127,8 @@ class SelfAttention(nn.Module):
         else:
             query, key, value = projected.permute(1, 0, 4, 2, 5, 3).reshape(3, batch * frames, HEADS, bands, self.width)
             query, key = self._rotate(query), self._rotate(key)
-        attended = F.scaled_dot_product_attention(query, key, value)
+        scores = torch.matmul(query * self.width**-0.5, key.transpose(-1, -2))
+        attended = torch.matmul(torch.softmax(scores, dim=-1), value)
         if self.over_time:
             attended = attended.reshape(batch, bands, HEADS, frames, self.width).permute(0, 2, 4, 3, 1)
         else:
@@ -207,13 +211,13 @@ class BandSplitLocoformer(nn.Module):
         stems = self.head.stems
         for width, layer in zip(BANDS, self.head.output):
             with torch.no_grad():
-                layer.weight.mul_(0.5)
+                layer.weight.mul_(0.1)
                 bias = layer.bias.reshape(stems, 2, 2, width)
                 bias[:, :, 0] = 1.0 / stems
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Encoder and blocks: [batch, D, frames, 30], where the exported graph can be cut."""
-        z = self.encoder(x)
+        z = self.encoder(x).float()
         for over_frequency, over_time in self.blocks:
             z = over_time(over_frequency(z))
         return z

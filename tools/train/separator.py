@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,27 +21,38 @@ from tools.corpus.mix import load_recipe
 from tools.train.augment import Examples, open_songs, whole_hops
 from tools.train.loop import Plan, Training, keep_memory, time_steps
 from tools.train.losses import separation_loss
-from tools.train.network import LITE, STANDARD, BandSplitLocoformer, NetworkSize
-from tools.train.spectrum import forward_stft, from_contract, inverse_stft, mixture_consistency, to_contract
+from tools.train.network import LITE, LITE_FIVE, STANDARD, STANDARD_FIVE, BandSplitLocoformer, NetworkSize
+from tools.train.spectrum import forward_stft
+from tools.train.warm_start import PAIR, shared_out, weights_of_onnx
 
-SIZES = {"lite": LITE, "standard": STANDARD}
+SIZES = {"lite": LITE, "standard": STANDARD, "lite-5": LITE_FIVE, "standard-5": STANDARD_FIVE}
 FEWEST_STEPS = 20
 
 
-def separate(network: nn.Module, mix: torch.Tensor, stems: int) -> torch.Tensor:
-    """Mix [batch, 2, samples] of about unit deviation to stems [batch, stems, 2, samples] through masks and consistency."""
-    spectrum = forward_stft(mix)
-    masks = from_contract(network(to_contract(spectrum)), stems)
-    estimates = mixture_consistency(masks * spectrum.unsqueeze(1), spectrum)
-    return inverse_stft(estimates, mix.shape[-1])
+class LossOf:
+    """Loss of stems [batch, stems, 2, samples] whose mix is of about unit deviation.
+
+    `mixed` runs convolutions and matrices in bfloat16, sums of the residual path, softmax and the loss in float32. With `compiled`,
+    batches of crops run through the inductor (twice as fast on a CPU with bfloat16 units, minutes to build); single long examples
+    run as written.
+    """
+
+    def __init__(self, mixed: bool = False, compiled: bool = False):
+        self.mixed = mixed
+        self.compiled = torch.compile(self._of_spectra, dynamic=False) if compiled else self._of_spectra
+
+    def _of_spectra(self, network: nn.Module, mix: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        batch, stems, *_, frames, bins = targets.shape
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.mixed):
+            masks = network(mix.reshape(batch, 4, frames, bins))
+        return separation_loss(masks.reshape(batch, stems, 2, 2, frames, bins), targets, mix)
+
+    def __call__(self, network: nn.Module, targets: torch.Tensor) -> torch.Tensor:
+        spectra = torch.view_as_real(forward_stft(targets)).movedim(-1, 3).contiguous()
+        return (self.compiled if len(targets) > 1 else self._of_spectra)(network, spectra.sum(dim=1), spectra)
 
 
-def loss_of(network: BandSplitLocoformer, targets: torch.Tensor) -> torch.Tensor:
-    mix = targets.sum(dim=1)
-    return separation_loss(separate(network, mix, targets.shape[1]), targets, mix)
-
-
-def build(size: NetworkSize, plan: Plan, songs: Path) -> Training:
+def build(size: NetworkSize, plan: Plan, songs: Path, mixed: bool = False, compiled: bool = False) -> Training:
     """A run at its beginning."""
     torch.manual_seed(plan.seed)
     examples = Examples(open_songs(songs), size.stems, plan.seed)
@@ -54,7 +66,7 @@ def build(size: NetworkSize, plan: Plan, songs: Path) -> Training:
     def batch_of(step: int, count: int, seconds: float) -> torch.Tensor:
         return examples.batch(step, count, whole_hops(seconds))
 
-    return Training(BandSplitLocoformer(size), plan, batch_of, loss_of, description)
+    return Training(BandSplitLocoformer(size), plan, batch_of, LossOf(mixed, compiled), description)
 
 
 def main() -> int:
@@ -67,6 +79,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--crop", type=float, default=4.0, help="seconds")
+    parser.add_argument("--start", type=Path, help="two-stem ONNX model of the same widths, whose weights the run begins with")
+    parser.add_argument("--rate", type=float, default=2e-3, help="learning rate after the warm-up")
+    parser.add_argument("--clip", type=float, default=1.0, help="largest norm of the gradient")
+    parser.add_argument("--muon", action="store_true", help="orthogonalised momentum inside the blocks")
+    parser.add_argument("--long-from", type=float, default=0.9, help="share of the steps after which crops are long")
+    parser.add_argument("--long", type=float, default=18.0, help="seconds of those crops")
+    parser.add_argument("--mixed", action="store_true", help="bfloat16 arithmetic: faster where the CPU has units for it")
+    parser.add_argument("--compiled", action="store_true", help="build the network with the inductor; needs a C++ compiler")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
@@ -77,8 +97,13 @@ def main() -> int:
     begun = time.time()
     deadline = begun + 60 * options.minutes if options.minutes else None
     size = SIZES[options.size]
-    plan = Plan(seed=options.seed, steps=options.steps or 1, batch=options.batch, crop_seconds=options.crop)
-    training = build(size, plan, options.songs)
+    plan = Plan(
+        seed=options.seed, steps=options.steps or 1, batch=options.batch, crop_seconds=options.crop, learning_rate=options.rate,
+        long_from=options.long_from, long_seconds=options.long, clip=options.clip, muon=options.muon,
+    )
+    training = build(size, plan, options.songs, options.mixed, options.compiled)
+    if options.start and not options.resume:
+        training.begin_with(shared_out(weights_of_onnx(options.start, replace(size, stems=PAIR)), len(size.stems)), options.start.name)
     training.stop_on_termination()
     if options.resume:
         state = torch.load(options.checkpoint, map_location="cpu", weights_only=True)

@@ -19,10 +19,9 @@ def window_and_scale(n_fft: int, device=None) -> tuple[torch.Tensor, float]:
 def forward_stft(audio: torch.Tensor, n_fft: int = N_FFT, hop_length: int = HOP_LENGTH) -> torch.Tensor:
     """[..., samples] real to [..., frames, bins] complex; samples must be a multiple of the hop."""
     window, scale = window_and_scale(n_fft, audio.device)
-    flat = audio.reshape(-1, audio.shape[-1])
-    spectrum = torch.stft(flat, n_fft, hop_length, window=window, center=True, pad_mode="reflect", return_complex=True)
-    spectrum = spectrum.transpose(1, 2) / scale
-    return spectrum.reshape(*audio.shape[:-1], *spectrum.shape[1:])
+    flat = audio.reshape(-1, 1, audio.shape[-1])
+    pieces = torch.nn.functional.pad(flat, (n_fft // 2, n_fft // 2), mode="reflect").unfold(-1, n_fft, hop_length)
+    return torch.fft.rfft(pieces * (window / scale)).reshape(*audio.shape[:-1], pieces.shape[2], n_fft // 2 + 1)
 
 
 def inverse_stft(spectrum: torch.Tensor, samples: int, n_fft: int = N_FFT, hop_length: int = HOP_LENGTH) -> torch.Tensor:
