@@ -11,10 +11,10 @@ export interface CustomModel {
 
 /**
  * Reads a manifest and the model file beside it.
- * @param path a JSON file: one entry, or a manifest whose `models` holds one separator of that many stems
+ * @param path a JSON file: one entry, or a manifest whose `models` holds one separator, of that many stems if a number is given
  * @throws {OtolithError} `model-load` where the manifest or the file cannot be used
  */
-export async function readCustomModel(path: string, stems: number): Promise<CustomModel> {
+export async function readCustomModel(path: string, stems: number | undefined): Promise<CustomModel> {
   const fail = (why: string, cause?: unknown) => new OtolithError("model-load", `${path}: ${why}`, { details: { path }, cause });
   let content: unknown;
   try {
@@ -24,11 +24,14 @@ export async function readCustomModel(path: string, stems: number): Promise<Cust
   }
   const entries = isRecord(content) && Array.isArray(content.models) ? content.models : [content];
   const fitting = entries.filter(
-    (entry): entry is Record<string, unknown> => isRecord(entry) && entry.kind === "separator" && stemsOf(entry) === stems,
+    (entry): entry is Record<string, unknown> =>
+      isRecord(entry) && entry.kind === "separator" && (stems === undefined || stemsOf(entry) === stems),
   );
   const [entry] = fitting;
-  if (!entry || fitting.length > 1)
-    throw fail(`names ${fitting.length} separators of ${stems} stems: it must name one (choose by --stems, or a manifest of its own)`);
+  if (!entry || fitting.length > 1) {
+    const found = `${fitting.length} separators${stems === undefined ? "" : ` of ${stems} stems`}`;
+    throw fail(`names ${found}: it must name one (choose by --stems, or a manifest of its own)`);
+  }
   const { name, file } = entry;
   if (typeof name !== "string" || typeof file !== "string") throw fail("its entry needs a name and a file");
   try {

@@ -12,7 +12,11 @@ export const separate: Command = {
   usage: ["separate FILE... --out DIR [--stems 2|5] [--model MANIFEST|NAME] [--format wav16|wav24|wav32f]"],
   options: {
     out: { type: "string", value: "DIR", help: "folder for the stems: DIR/<song>/<stem>.wav" },
-    stems: { type: "string", value: "2|5", help: "2 (default): vocals, instrumental; 5: vocals, drums, bass, instruments, fx" },
+    stems: {
+      type: "string",
+      value: "2|5",
+      help: "2 (default): vocals, instrumental; 5: vocals, drums, bass, instruments, fx; of your own model, what it has",
+    },
     model: {
       type: "string",
       value: "MANIFEST|NAME",
@@ -23,7 +27,8 @@ export const separate: Command = {
   run: async (call) => {
     const out = text(call, "out");
     if (out === undefined) throw new UsageError("separate needs --out DIR: the folder for the stems");
-    const stems = oneOf(call, "stems", ["2", "5"]) === "5" ? 5 : 2;
+    const counted = oneOf(call, "stems", ["2", "5"]);
+    const stems = counted === undefined ? undefined : counted === "5" ? 5 : 2;
     const format = oneOf(call, "format", ["wav16", "wav24", "wav32f"]) ?? "wav32f";
     refuseSameTitle(call.positionals);
     const chosen = text(call, "model");
@@ -34,7 +39,12 @@ export const separate: Command = {
       const input = await inputUrl(file);
       const engine = await call.engine(custom?.models);
       const { signal } = call;
-      const result = await engine.separate(input, { stems, ...(model && { model }), signal, onProgress: call.terminal.progress(file) });
+      const result = await engine.separate(input, {
+        ...(stems && { stems }),
+        ...(model && { model }),
+        signal,
+        onProgress: call.terminal.progress(file),
+      });
       const paths: Record<string, string> = {};
       for (const [stem, audio] of Object.entries(result.stems)) {
         const path = join(out, titleOf(file), `${stem}.wav`);

@@ -103,6 +103,13 @@ export class Instance {
       });
     },
 
+    peakGains: () => ({ result: [...this.#opened().peakGains()] }),
+
+    scaleSamples: ({ channels, gain }) => {
+      for (const channel of channels) this.#rooms.scaleSamples(channel, gain);
+      return { result: channels, transfer: channels.map((channel) => channel.buffer) };
+    },
+
     closeSeparation: () => {
       this.#closeSeparation();
       return { result: null };

@@ -174,6 +174,9 @@ export interface Calls {
   openSeparation: { params: SoundInput & { entry: string; options: SeparationSettings }; result: SeparationPlan };
   takeChunk: { params: { index: number }; result: ChunkInput };
   pushChunk: { params: { index: number; stems: Float32Array | undefined }; result: SegmentData | null };
+  /** Factors that bring the peak of each stem of all segments so far to -1 dBFS. */
+  peakGains: { params: Record<never, never>; result: number[] };
+  scaleSamples: { params: { channels: Float32Array<ArrayBuffer>[]; gain: number }; result: Float32Array<ArrayBuffer>[] };
   closeSeparation: { params: Record<never, never>; result: null };
   hasModel: { params: { key: string }; result: boolean };
   loadModel: { params: { key: string; entry: string; bytes: ArrayBuffer }; result: null };

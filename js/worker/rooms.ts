@@ -26,6 +26,7 @@ export interface CoreRooms {
   sha256(bytes: Uint8Array): string;
   parseManifest(json: string, packageVersion: string): string;
   verifyModel(entry: string, role: string | undefined, bytes: Uint8Array): void;
+  scaleSamples(samples: Float32Array, gain: number): void;
   Separation: { new (sound: Sound, entry: string, options: SeparationSettings): Separation };
   BeatStepper: { new (sound: Sound, options: object): Stepper<BeatTrack> };
   clickTrack(sound: Sound, beats: Float64Array, downbeats: Float64Array, options: ClickSettings): Sound;
@@ -75,6 +76,7 @@ export interface Separation extends Freeable {
   readonly overlapSize: number;
   chunk(index: number): { silent: boolean; gain: number; left: Float32Array<ArrayBuffer>; right: Float32Array<ArrayBuffer> };
   push(index: number, stems: Float32Array | undefined): Segment | undefined;
+  peakGains(): Float32Array<ArrayBuffer>;
 }
 
 /** A finished stretch of all stems. */

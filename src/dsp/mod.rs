@@ -4,6 +4,7 @@ pub mod activity;
 pub mod biquad;
 pub mod constant_q;
 pub mod kernel;
+pub mod lanes;
 pub mod mel;
 pub mod running;
 pub mod spectral_flux;

@@ -1,6 +1,8 @@
 //! Models: manifest, integrity, and (feature `neural`) the network runtime.
 
 #[cfg(feature = "neural")]
+mod fused;
+#[cfg(feature = "neural")]
 mod graph;
 pub mod integrity;
 pub mod manifest;

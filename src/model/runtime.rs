@@ -8,10 +8,10 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::Cost;
 use tract_onnx::tract_core::plan::eval;
 
-use super::graph;
 use super::integrity;
 use super::manifest::Entry;
 use super::network::{Dim, Network, Run, Slice};
+use super::{fused, graph};
 use crate::error::{Error, Result};
 
 /// Operator sets that tract is tested with.
@@ -74,6 +74,7 @@ impl Model {
                 return Err("keeps weights in another file: give a self-contained one".into());
             }
             let input = graph::normalise_input(graph)?;
+            fused::fuse(graph);
             let (body, head) = match &entry.parameters.features {
                 None => (Stage::new(&proto)?, None),
                 Some(features) => {
@@ -152,7 +153,8 @@ impl Network for Model {
 
 impl Stage {
     fn new(proto: &ModelProto) -> std::result::Result<Self, String> {
-        let framework = tract_onnx::onnx().with_ignore_value_info(true);
+        let mut framework = tract_onnx::onnx().with_ignore_value_info(true);
+        fused::register(&mut framework);
         let model = framework.model_for_proto_model(proto).and_then(|model| model.into_typed()).map_err(text)?;
         Ok(Self { model: model.into_decluttered().map_err(text)? })
     }
@@ -302,6 +304,22 @@ mod tests {
                     assert!(runnable.model().node_input_facts(*id).unwrap().iter().all(|fact| fact.datum_type != half), "{}", node.name);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn every_part_of_our_networks_is_found_and_fused() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/models/");
+        let json = std::fs::read_to_string(format!("{folder}manifest.json")).unwrap();
+        let manifest = Manifest::parse(&json, env!("CARGO_PKG_VERSION")).unwrap();
+        for entry in manifest.models.into_iter().filter(|entry| entry.kind == "separator") {
+            let bytes = std::fs::read(format!("{folder}{}", entry.file.as_ref().unwrap())).unwrap();
+            let model = Model::load(&entry, &bytes).unwrap();
+            let operators: Vec<String> = model.body.model.nodes().iter().map(|node| node.op.name().into_owned()).collect();
+            let fused = operators.iter().filter(|name| *name == "OtolithPart").count();
+            // A block is two paths of two feed-forward parts and an attention; nothing of them may be left over.
+            assert!(fused >= 18 && fused % 6 == 0, "{}: {fused}", entry.name);
+            assert!(!operators.iter().any(|name| ["Conv", "Softmax", "Sigmoid"].contains(&name.as_str())), "{operators:?}");
         }
     }
 

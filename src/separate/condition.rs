@@ -13,6 +13,25 @@ pub const VOCALS_HIGH_PASS: f64 = 30.0;
 /// Bass is mono below this frequency, in Hz.
 pub const BASS_MONO: f64 = 120.0;
 
+/// Level that normalisation brings a stem's peak to: -1 dBFS.
+pub const NORMALIZED_PEAK: f32 = 0.891;
+/// Largest factor of normalisation: 24 dB.
+pub const LARGEST_GAIN: f32 = 15.848_932;
+/// A stem with a peak under this (-60 dBFS) is left alone.
+pub const SMALLEST_PEAK: f32 = 1e-3;
+
+/// The factor that brings a stem of this peak to [`NORMALIZED_PEAK`], as far as normalisation goes.
+#[must_use]
+pub fn peak_gain(peak: f32) -> f32 {
+    if peak < SMALLEST_PEAK { 1.0 } else { (NORMALIZED_PEAK / peak).min(LARGEST_GAIN) }
+}
+
+/// The largest magnitude.
+#[must_use]
+pub fn peak(samples: &[f32]) -> f32 {
+    samples.iter().fold(0.0, |peak, sample| peak.max(sample.abs()))
+}
+
 /// The population's standard deviation over all samples of all channels, in two passes that can be made block by block.
 ///
 /// Not that of the mono sum: a file with channels in antiphase is not silence. Sums run in f64 and in order, so that scaling the

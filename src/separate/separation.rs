@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::condition::{StandardDeviation, is_silent};
+use super::condition::{StandardDeviation, is_silent, peak, peak_gain};
 use super::network::{Contract, check_finite};
 use super::overlap_add::OverlapAdd;
 use super::plan::{ChunkGrid, DEFAULT_CHUNK, DEFAULT_OVERLAP};
@@ -92,6 +92,8 @@ pub struct Separation {
     /// Frames of the mix that segments have covered.
     covered: usize,
     silent_chunks: usize,
+    /// Of each stem, in all segments so far.
+    peaks: Vec<f32>,
 }
 
 enum Stage {
@@ -127,6 +129,7 @@ impl Separation {
         };
         let covered = 0;
         let stem_names = entry.stem_names();
+        let peaks = vec![0.0; stem_names.len()];
         let kept = stem_names.iter().filter(|stem| **stem != entry.residual).cloned().collect();
         Ok(Self {
             entry,
@@ -142,6 +145,7 @@ impl Separation {
             join: None,
             covered,
             silent_chunks: 0,
+            peaks,
         })
     }
 
@@ -250,6 +254,13 @@ impl Separation {
         self.silent_chunks
     }
 
+    /// Factors that normalise the stems of all segments so far, in the order of [`Separation::stem_names`]. Applying them is the last
+    /// thing to do: scaled stems sum to the mix no more.
+    #[must_use]
+    pub fn peak_gains(&self) -> Vec<f32> {
+        self.peaks.iter().map(|peak| peak_gain(*peak)).collect()
+    }
+
     /// Chunk `index` of [`Separation::grid`].
     ///
     /// # Errors
@@ -313,7 +324,11 @@ impl Separation {
         let end = if is_last { self.frames() } else { (start + ready).min(self.frames()) };
         tracks.iter_mut().for_each(|track| track.resize(end - start, 0.0));
         self.covered = end;
-        Ok(Segment { index, start, stems: self.close(tracks, start..end) })
+        let stems = self.close(tracks, start..end);
+        for (so_far, channels) in self.peaks.iter_mut().zip(&stems) {
+            *so_far = channels.iter().map(|channel| peak(channel)).fold(*so_far, f32::max);
+        }
+        Ok(Segment { index, start, stems })
     }
 
     /// All stems of a stretch: those given, `[stems other than the residual * channels]`, and the residual that closes their sum.

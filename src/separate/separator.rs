@@ -1,8 +1,10 @@
 //! A whole separation in one place.
 
 use super::chunk_task::{ChunkTask, Conditioning, SeparatorModel};
+use super::condition::{peak, peak_gain};
 use super::separation::{Segment, Separation, SeparationOptions};
 use crate::audio::Audio;
+use crate::dsp::kernel;
 use crate::error::Result;
 use crate::model::Network;
 
@@ -31,6 +33,19 @@ pub struct Stems {
     pub sample_rate: u32,
     /// Chunks from which nothing was inferred.
     pub silent_chunks: usize,
+}
+
+impl Stems {
+    /// Brings each stem's peak to -1 dBFS, by 24 dB at most and only from -60 dBFS on. Returns the gains in dB. The stems sum to the mix
+    /// no more.
+    pub fn normalize(&mut self) -> Vec<f64> {
+        let gains = self.stems.iter_mut().map(|stem| {
+            let gain = peak_gain(stem.channels.iter().map(|channel| peak(channel)).fold(0.0, f32::max));
+            stem.channels.iter_mut().for_each(|channel| kernel::scale(channel, gain));
+            20.0 * f64::from(gain).log10()
+        });
+        gains.collect()
+    }
 }
 
 impl<N: Network> Separator<N> {

@@ -8,6 +8,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use super::audio::Sound;
 use super::model::parse_entry;
 use super::options;
+use crate::dsp::kernel;
 use crate::error::Error;
 use crate::separate::{self, ChunkGrid, OutputRate, SeparationOptions};
 
@@ -121,6 +122,12 @@ impl Separation {
         self.separation.silent_chunks()
     }
 
+    /// Factors that bring the peaks of all segments so far to -1 dBFS, in the order of `stemNames`.
+    #[wasm_bindgen(js_name = peakGains)]
+    pub fn peak_gains(&self) -> Vec<f32> {
+        self.separation.peak_gains()
+    }
+
     /// Chunk `index`: `{ index, silent, gain, left, right }`.
     pub fn chunk(&self, index: usize) -> Result<Object, JsValue> {
         let chunk = self.separation.chunk(index)?;
@@ -140,6 +147,23 @@ impl Separation {
         Ok(Segment { start: segment.start as f64 / f64::from(self.separation.sample_rate()), segment })
     }
 }
+
+/// Multiplies samples in place, a stretch at a time: linear memory does not grow with them.
+#[wasm_bindgen(js_name = scaleSamples)]
+pub fn scale_samples(samples: &Float32Array, gain: f32) {
+    let mut stretch = vec![0.0; SCALED_AT_ONCE];
+    for start in (0..samples.length()).step_by(SCALED_AT_ONCE) {
+        let view = samples.subarray(start, (start + SCALED_AT_ONCE as u32).min(samples.length()));
+        if let Some(part) = stretch.get_mut(..view.length() as usize) {
+            view.copy_to(part);
+            kernel::scale(part, gain);
+            view.copy_from(part);
+        }
+    }
+}
+
+/// Samples that [`scale_samples`] copies in and out at once.
+const SCALED_AT_ONCE: usize = 1 << 16;
 
 /// An object of these properties.
 pub(super) fn object<const N: usize>(properties: [(&str, JsValue); N]) -> Result<Object, JsValue> {

@@ -3,6 +3,7 @@
 
 mod kernel_list;
 mod kernels;
+mod lanes;
 mod mask_network;
 mod model_manifest;
 #[cfg(feature = "neural")]

@@ -1,6 +1,6 @@
 //! Filters at the low end, gain and silence, against their formulas.
 
-use otolith::separate::condition::{StandardDeviation, high_pass_vocals, is_silent, low_part, narrow_bass};
+use otolith::separate::condition::{StandardDeviation, high_pass_vocals, is_silent, low_part, narrow_bass, peak_gain};
 
 use crate::signal::{noise, sine};
 
@@ -52,6 +52,20 @@ fn the_side_of_bass_falls_by_24_decibels_at_60_hertz_and_its_middle_stays() {
     assert!(level(&half(&left, &right, -1.0)) - level(&side) <= -24.0);
     let moved = middle.iter().zip(half(&left, &right, 1.0)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(moved <= 1e-7, "{moved}");
+}
+
+#[test]
+fn a_peak_goes_to_minus_one_decibel_by_24_at_most_and_silence_stays() {
+    let decibels = |value: f32| 20.0 * f64::from(value).log10();
+    for peak in [1.5_f32, 1.0, 0.891, 0.2, 0.06] {
+        assert!((decibels(peak * peak_gain(peak)) + 1.0).abs() < 0.01, "{peak}");
+    }
+    for peak in [0.05_f32, 0.0011] {
+        assert!((decibels(peak_gain(peak)) - 24.0).abs() < 1e-4, "{peak}");
+    }
+    for peak in [0.000_999, 0.0] {
+        assert_eq!(peak_gain(peak), 1.0);
+    }
 }
 
 #[test]

@@ -166,6 +166,22 @@ fn drums_are_equal_to_the_bit_with_and_without_conditioning_and_the_sum_still_cl
 }
 
 #[test]
+fn normalising_a_whole_result_is_a_gain_per_stem_and_nothing_else() {
+    let mix = noise(20, 0.5, 3 * RATE as usize);
+    let mut stems = separate(audio(vec![mix.clone()], RATE), &["vocals", "bass", "instrumental"], &[0.25, 1e-4, 0.7], short_chunks());
+    let before = stems.clone();
+    let gains = stems.normalize();
+    for ((stem, before), gain) in stems.stems.iter().zip(&before.stems).zip(&gains) {
+        let factor = 10f64.powf(gain / 20.0);
+        let pairs = stem.channels[0].iter().zip(&before.channels[0]);
+        let error = pairs.map(|(after, before)| (f64::from(*after) - factor * f64::from(*before)).abs()).fold(0.0, f64::max);
+        assert!(error < 1e-6, "{}: {error}", stem.name);
+    }
+    let peak = stems.stems[0].channels[0].iter().map(|sample| sample.abs()).fold(0.0, f32::max);
+    assert!((peak - 0.891).abs() < 1e-4 && gains[1] == 0.0, "{peak}, {gains:?}");
+}
+
+#[test]
 fn energy_consistency_shares_the_rest_by_energy() {
     // Masks 0.5 and 0.25 leave a quarter of the mix; shares by energy are 4/5 and 1/5: 0.5 + 0.2 and 0.25 + 0.05.
     let network = crate::mask_network::MaskNetwork { stems: 2, mask: |_, stem: usize| [0.5, 0.25][stem], runs: 0 };

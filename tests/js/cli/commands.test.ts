@@ -155,6 +155,37 @@ describe("separate", () => {
   });
 
   test.each([
+    ["map-quarters", ["instrumental", "vocals"]],
+    ["waveform-quarters", ["instrumental", "vocals"]],
+    ["waveform-fixed", ["instrumental", "vocals"]],
+    ["mdx-quarter", ["instrumental", "vocals"]],
+    ["mask-five", ["bass", "drums", "fx", "instruments", "vocals"]],
+    ["mask-one", ["rest", "vocals"]],
+  ])("a network of another contract, %s, needs nothing but its manifest", (name, stems) => {
+    const folder = scratch();
+    const mix = noise(8, 44100, 4);
+    const file = writeWav(join(folder, "song.wav"), [mix], 44100);
+    const { status, documents, stderr } = otolith("separate", file, "--out", folder, "--model", fixtureModel(name).manifest, "--json");
+    expect(status, stderr).toBe(0);
+    expect(Object.keys(documents[0].stems).sort()).toEqual(stems);
+    const tracks = Object.values<string>(documents[0].stems).map((path) => readWav(readFileSync(path)).channels[0]);
+    const peak = mix.reduce((peak, value, frame) => {
+      const sum = tracks.reduce((total, track) => total + (track?.[frame] ?? 0), 0);
+      return Math.max(peak, Math.abs(sum - value));
+    }, 0);
+    expect(20 * Math.log10(peak)).toBeLessThan(-90);
+  });
+
+  test("a manifest that lies about its network is refused with both shapes", () => {
+    const folder = scratch();
+    const file = writeWav(join(folder, "song.wav"), [noise(1, 44100, 5)], 44100);
+    const { status, stderr } = otolith("separate", file, "--out", folder, "--model", fixtureModel("wrong-mdx-bins").manifest);
+    expect(status).not.toBe(0);
+    expect(stderr).toContain("[1, 4, 3072, 256]");
+    expect(stderr).toContain("[1, 4, 2048, 256]");
+  });
+
+  test.each([
     ["wav16", 2],
     ["wav24", 3],
     ["wav32f", 4],

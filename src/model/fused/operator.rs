@@ -1,0 +1,169 @@
+//! The fused parts as tract's operators.
+
+use tract_onnx::model::{Onnx, ParsingContext};
+use tract_onnx::pb::NodeProto;
+use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::Cost;
+use tract_onnx::tract_hir::internal::{Expansion, InferenceOp, InferenceResult, Solver, TensorProxy, expand};
+
+use super::attention::{Attention, Rotary};
+use super::feed_forward::FeedForward;
+use super::tile::Shape;
+use super::{ATTENTION, FEED_FORWARD};
+
+/// Lets `framework` read the operators that [`super::fuse`] puts into a graph.
+pub fn register(framework: &mut Onnx) {
+    framework.op_register.insert(FEED_FORWARD, read);
+    framework.op_register.insert(ATTENTION, read);
+}
+
+type Read = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
+
+fn read(_: &ParsingContext, node: &NodeProto) -> Read {
+    let size = |key: &str| node.get_attr::<usize>(key);
+    let part = Part {
+        kind: match (node.op_type == FEED_FORWARD, size("over_time")? == 1) {
+            (true, true) => Kind::FeedForwardOverTime,
+            (true, false) => Kind::FeedForwardOverBands,
+            (false, true) => Kind::AttentionOverTime { heads: size("heads")? },
+            (false, false) => Kind::AttentionOverBands { heads: size("heads")? },
+        },
+        groups: size("groups")?,
+        epsilon_bits: node.get_attr::<f32>("epsilon")?.to_bits(),
+    };
+    Ok((expand(part), vec![]))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    FeedForwardOverTime,
+    FeedForwardOverBands,
+    AttentionOverTime { heads: usize },
+    AttentionOverBands { heads: usize },
+}
+
+/// A fused part. Inputs: `x`, `[1, features, frames, bands]`, the gain, and the weights in the order of [`super::pattern`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Part {
+    kind: Kind,
+    groups: usize,
+    epsilon_bits: u32,
+}
+
+impl Expansion for Part {
+    fn name(&self) -> StaticName {
+        "OtolithPart".into()
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        solver: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        if let (Some(x), Some(out)) = (inputs.first(), outputs.first()) {
+            solver.equals(&x.datum_type, &out.datum_type)?;
+            solver.equals(&x.shape, &out.shape)?;
+        }
+        Ok(())
+    }
+
+    fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        model.wire_node(prefix, self.clone(), inputs)
+    }
+}
+
+impl Op for Part {
+    fn name(&self) -> StaticName {
+        "OtolithPart".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for Part {
+    op_out_of_plan!();
+
+    fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let views = inputs.iter().map(|input| input.try_as_plain_ram()).collect::<TractResult<TVec<_>>>()?;
+        let slices = views.iter().map(|view| view.as_slice::<f32>()).collect::<TractResult<TVec<_>>>()?;
+        let (Some(x), &[_, features, frames, bands]) = (inputs.first(), inputs.first().map_or(&[][..], |x| x.shape())) else {
+            bail!("a fused part needs an input of four axes");
+        };
+        let shape = Shape { features, frames, bands };
+        let mut output = Tensor::zero::<f32>(x.shape())?;
+        self.run(&slices, shape, output.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?)?;
+        Ok(tvec![output.into_tvalue()])
+    }
+}
+
+impl Part {
+    fn run(&self, inputs: &[&[f32]], shape: Shape, out: &mut [f32]) -> TractResult<()> {
+        let (groups, epsilon) = (self.groups, f32::from_bits(self.epsilon_bits));
+        let features = shape.features;
+        ensure!(groups > 0 && features % groups == 0 && features % 4 == 0 && shape.bands > 0, "features do not make up groups");
+        match (self.kind, inputs) {
+            (Kind::FeedForwardOverTime | Kind::FeedForwardOverBands, &[x, gain, widen, widen_bias, narrow, narrow_bias]) => {
+                let width = widen_bias.len() / 2;
+                let taps = narrow.len() / (features * width).max(1);
+                let fits = width % 2 == 0
+                    && (1..=8).contains(&taps)
+                    && (gain.len(), narrow_bias.len()) == (features, features)
+                    && widen.len() == 2 * width * features * taps
+                    && narrow.len() == width * features * taps;
+                ensure!(fits, "the weights of a feed-forward part do not belong together");
+                let part = FeedForward { gain, groups, epsilon, taps, widen: (widen, widen_bias), narrow: (narrow, narrow_bias) };
+                match self.kind {
+                    Kind::FeedForwardOverTime => part.over_time(x, shape, out),
+                    _ => part.over_bands(x, shape, out),
+                }
+            }
+            (Kind::AttentionOverTime { heads }, &[x, gain, project, merge]) => {
+                self.check_attention(heads, features, gain, project, merge)?;
+                Attention { gain, groups, epsilon, heads, project, merge }.over_time(x, shape, out);
+            }
+            (Kind::AttentionOverBands { heads }, &[x, gain, project, merge, turn, cosines, sines]) => {
+                let width = self.check_attention(heads, features, gain, project, merge)?;
+                let tables = width * shape.bands;
+                ensure!((turn.len(), cosines.len(), sines.len()) == (width * width, tables, tables), "rotary tables do not fit");
+                let rotary = Rotary { turn, cosines, sines };
+                Attention { gain, groups, epsilon, heads, project, merge }.over_bands(&rotary, x, shape, out);
+            }
+            _ => bail!("a fused part has {} inputs", inputs.len()),
+        }
+        Ok(())
+    }
+
+    /// The width of a head.
+    fn check_attention(&self, heads: usize, features: usize, gain: &[f32], project: &[f32], merge: &[f32]) -> TractResult<usize> {
+        let attention = merge.len() / features.max(1);
+        let width = attention / heads.max(1);
+        let fits = width > 0 && width % 2 == 0 && attention % 4 == 0 && width * heads == attention && gain.len() == features;
+        ensure!(
+            fits && project.len() == 3 * attention * features && merge.len() == attention * features,
+            "the weights of an attention do not belong together"
+        );
+        Ok(width)
+    }
+}
+
+impl TypedOp for Part {
+    as_op!();
+
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        Ok(inputs.first().map(|x| f32::fact(x.shape.clone())).into_iter().collect())
+    }
+
+    fn cost(&self, inputs: &[&TypedFact]) -> TractResult<TVec<(Cost, TDim)>> {
+        let Some(x) = inputs.first() else { return Ok(tvec!()) };
+        let (frames, bands) = (x.shape[2].clone(), x.shape[3].clone());
+        let weights: TDim = inputs.iter().skip(2).take(4).map(|weights| weights.shape.volume()).sum();
+        let products = weights * &frames * &bands;
+        let scores = match self.kind {
+            Kind::AttentionOverTime { .. } => x.shape[1].clone() * &frames * &frames * &bands * 2,
+            Kind::AttentionOverBands { .. } => x.shape[1].clone() * &frames * &bands * &bands * 2,
+            _ => 0.to_dim(),
+        };
+        Ok(tvec!((Cost::FMA(f32::datum_type()), products + scores)))
+    }
+}

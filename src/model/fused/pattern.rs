@@ -1,0 +1,268 @@
+//! Finds the parts that are run as one in an ONNX graph, and puts one node in place of each.
+
+use std::collections::HashMap;
+
+use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, attribute_proto::AttributeType};
+
+use super::{ATTENTION, DOMAIN, FEED_FORWARD};
+
+/// Replaces the last node of each part by one that computes the whole part. What then is read no more stays in the graph, and is dropped
+/// with the rest of what no output needs.
+pub fn fuse(graph: &mut GraphProto) {
+    let found: Vec<(usize, NodeProto)> = {
+        let view = View::new(graph);
+        let sums = graph.node.iter().enumerate().filter(|(_, node)| node.op_type == "Add");
+        sums.filter_map(|(place, node)| Some((place, view.feed_forward(node).or_else(|| view.attention(node))?))).collect()
+    };
+    for (place, node) in found {
+        if let Some(old) = graph.node.get_mut(place) {
+            *old = node;
+        }
+    }
+}
+
+/// A graph, to be read backwards.
+struct View<'a> {
+    makers: HashMap<&'a str, &'a NodeProto>,
+    integers: HashMap<&'a str, Vec<i64>>,
+    scalars: HashMap<&'a str, f32>,
+    /// Sizes of the weights, those that are cast when the model is read included.
+    sizes: HashMap<&'a str, Vec<i64>>,
+}
+
+/// A normalisation: what it reads, its gain, groups and epsilon.
+struct Norm<'a> {
+    x: &'a str,
+    gain: &'a str,
+    groups: i64,
+    epsilon: f32,
+}
+
+impl<'a> View<'a> {
+    fn new(graph: &'a GraphProto) -> Self {
+        let makers: HashMap<&str, &NodeProto> =
+            graph.node.iter().flat_map(|node| node.output.iter().map(move |output| (output.as_str(), node))).collect();
+        let (mut integers, mut scalars, mut sizes) = (HashMap::new(), HashMap::new(), HashMap::new());
+        for weight in &graph.initializer {
+            let name = weight.name.as_str();
+            sizes.insert(name, weight.dims.clone());
+            let words = |raw: &[u8]| raw.chunks_exact(8).filter_map(|word| Some(i64::from_le_bytes(word.try_into().ok()?))).collect();
+            if weight.data_type == 7 {
+                integers.insert(name, if weight.raw_data.is_empty() { weight.int64_data.clone() } else { words(&weight.raw_data) });
+            }
+            if weight.data_type == 1 && weight.dims.iter().product::<i64>() == 1 {
+                let raw = weight.raw_data.get(..4).and_then(|word| Some(f32::from_le_bytes(word.try_into().ok()?)));
+                if let Some(value) = raw.or(weight.float_data.first().copied()) {
+                    scalars.insert(name, value);
+                }
+            }
+        }
+        let casts = graph.node.iter().filter(|node| node.op_type == "Cast");
+        for node in casts {
+            if let (Some(from), Some(to)) = (node.input.first(), node.output.first())
+                && let Some(size) = sizes.get(from.as_str()).cloned()
+            {
+                sizes.insert(to.as_str(), size);
+            }
+        }
+        Self { makers, integers, scalars, sizes }
+    }
+
+    /// The node that makes `tensor`, if it is an `operator`.
+    fn made(&self, tensor: &str, operator: &str) -> Option<&'a NodeProto> {
+        self.makers.get(tensor).copied().filter(|node| node.op_type == operator && node.domain.is_empty())
+    }
+
+    fn inputs<const N: usize>(node: &'a NodeProto) -> Option<[&'a str; N]> {
+        <[&str; N]>::try_from(node.input.iter().map(String::as_str).collect::<Vec<_>>()).ok()
+    }
+
+    /// Both orders of a product's or sum's inputs.
+    fn either(node: &'a NodeProto) -> Option<[[&'a str; 2]; 2]> {
+        let [a, b] = Self::inputs(node)?;
+        Some([[a, b], [b, a]])
+    }
+
+    fn reshaped(&self, tensor: &str) -> Option<(&'a str, &[i64])> {
+        let [from, shape] = Self::inputs(self.made(tensor, "Reshape")?)?;
+        Some((from, self.integers.get(shape)?))
+    }
+
+    fn transposed(&self, tensor: &str, order: &[i64]) -> Option<&'a str> {
+        let node = self.made(tensor, "Transpose")?;
+        (attribute(node, "perm")?.ints == order).then(|| Self::inputs::<1>(node))?.map(|[from]| from)
+    }
+
+    /// What `tensor` is a part of, by an even split of so many parts along `axis`, and which part.
+    fn part(&self, tensor: &str, axis: i64, parts: usize) -> Option<(&'a str, usize)> {
+        let node = self.made(tensor, "Split")?;
+        let [from, lengths] = Self::inputs(node)?;
+        let lengths = self.integers.get(lengths)?;
+        let is_even = lengths.len() == parts && lengths.iter().all(|length| Some(length) == lengths.first());
+        let place = node.output.iter().position(|output| output == tensor)?;
+        (is_even && node.output.len() == parts && attribute(node, "axis")?.i == axis).then_some((from, place))
+    }
+
+    /// A convolution without stride, dilation or groups: its input, weight, bias and padding.
+    fn convolved(&self, tensor: &str) -> Option<(&'a str, &'a str, Option<&'a str>, Vec<i64>)> {
+        let node = self.made(tensor, "Conv")?;
+        if node.attribute.iter().any(|attribute| attribute.name != "pads") {
+            return None;
+        }
+        let pads = attribute(node, "pads").map_or_else(|| vec![0; 4], |pads| pads.ints.clone());
+        match &node.input[..] {
+            [x, weight] => Some((x, weight, None, pads)),
+            [x, weight, bias] => Some((x, weight, Some(bias), pads)),
+            _ => None,
+        }
+    }
+
+    /// `x / sqrt(mean of a group of features (x^2) + epsilon) * gain`.
+    fn normalised(&self, tensor: &str) -> Option<Norm<'a>> {
+        let [flat, gain] = Self::inputs(self.made(tensor, "Mul")?)?;
+        let (divided, _) = self.reshaped(flat)?;
+        let [grouped, root] = Self::inputs(self.made(divided, "Div")?)?;
+        let [sum] = Self::inputs(self.made(root, "Sqrt")?)?;
+        let [mean, epsilon] = Self::inputs(self.made(sum, "Add")?)?;
+        let mean = self.made(mean, "ReduceMean")?;
+        let [square] = Self::inputs(mean)?;
+        let over_features = attribute(mean, "axes")?.ints == [1] && attribute(mean, "keepdims").is_none_or(|keep| keep.i == 1);
+        let [a, b] = Self::inputs(self.made(square, "Mul")?)?;
+        let (x, shape) = self.reshaped(grouped)?;
+        let &[groups, of_group, -1, _] = shape else { return None };
+        let epsilon = *self.scalars.get(epsilon)?;
+        let features: i64 = self.sizes.get(gain)?.iter().product();
+        (over_features && a == grouped && b == grouped && groups * of_group == features).then_some(Norm { x, gain, groups, epsilon })
+    }
+
+    /// The other input of a sum with `x`.
+    fn change<'s>(&'s self, sum: &'a NodeProto) -> Option<impl Iterator<Item = (&'a str, &'a str)> + use<'s, 'a>> {
+        Some(Self::either(sum)?.into_iter().map(|[x, change]| (x, change)))
+    }
+
+    fn feed_forward(&self, sum: &'a NodeProto) -> Option<NodeProto> {
+        self.change(sum)?.find_map(|(x, change)| {
+            let (gated, narrow, narrow_bias, after) = self.convolved(change)?;
+            let gated = self.made(gated, "Mul")?;
+            let (value, gate) = Self::either(gated)?.into_iter().find_map(|[value, silu]| {
+                let silu = self.made(silu, "Mul")?;
+                let [gate] = Self::either(silu)?.into_iter().find_map(|[gate, sigmoid]| {
+                    let [of] = Self::inputs(self.made(sigmoid, "Sigmoid")?)?;
+                    (of == gate).then_some([gate])
+                })?;
+                Some((value, gate))
+            })?;
+            let ((widened, 0), (same, 1)) = (self.part(value, 1, 2)?, self.part(gate, 1, 2)?) else { return None };
+            let (normed, widen, widen_bias, before) = self.convolved(widened).filter(|_| widened == same)?;
+            let norm = self.normalised(normed).filter(|norm| norm.x == x)?;
+            let &[_, _, over_time, over_bands] = &self.sizes.get(widen)?[..] else { return None };
+            let (is_over_time, reach) = if over_bands == 1 { (true, over_time - 1) } else { (false, over_bands - 1) };
+            let wanted = if is_over_time { ([reach, 0, 0, 0], [0, 0, reach, 0]) } else { ([0, reach, 0, 0], [0, 0, 0, reach]) };
+            let same_kernel = self.sizes.get(narrow)?.get(2..) == Some(&[over_time, over_bands]);
+            if (over_time != 1 && over_bands != 1) || before != wanted.0 || after != wanted.1 || !same_kernel {
+                return None;
+            }
+            let inputs = [x, norm.gain, widen, widen_bias?, narrow, narrow_bias?];
+            Some(part(FEED_FORWARD, sum, &inputs, is_over_time, &norm, None))
+        })
+    }
+
+    fn attention(&self, sum: &'a NodeProto) -> Option<NodeProto> {
+        self.change(sum)?.find_map(|(x, change)| {
+            let (flat, merge, None, pads) = self.convolved(change)? else { return None };
+            let (joined, _) = self.reshaped(flat)?;
+            let over_time = self.made(joined, "Transpose").and_then(|_| self.transposed(joined, &[1, 3, 2, 0]));
+            let (projected, heads, tables) = match over_time {
+                Some(joined) => self.attended_over_time(joined).map(|(projected, heads)| (projected, heads, None)),
+                None => self.attended_over_bands(self.transposed(joined, &[1, 3, 0, 2])?),
+            }?;
+            let (normed, project, None, other_pads) = self.convolved(projected)? else { return None };
+            let norm = self.normalised(normed).filter(|norm| norm.x == x)?;
+            let is_pointwise =
+                [merge, project].iter().all(|weight| self.sizes.get(weight).is_some_and(|size| size.get(2..) == Some(&[1, 1])));
+            if !is_pointwise || pads != [0; 4] || other_pads != [0; 4] {
+                return None;
+            }
+            let mut inputs = vec![x, norm.gain, project, merge];
+            inputs.extend(tables.into_iter().flatten());
+            Some(part(ATTENTION, sum, &inputs, tables.is_none(), &norm, Some(heads)))
+        })
+    }
+
+    /// `softmax(q k) v`: q, k and v.
+    fn attended(&self, tensor: &str) -> Option<[&'a str; 3]> {
+        let [scores, value] = Self::inputs(self.made(tensor, "MatMul")?)?;
+        let softmax = self.made(scores, "Softmax")?;
+        let [products] = Self::inputs(softmax)?;
+        let [query, key] = Self::inputs(self.made(products, "MatMul")?)?;
+        matches!(attribute(softmax, "axis")?.i, -1 | 3).then_some([query, key, value])
+    }
+
+    /// One of query, key and value, `[heads, width, frames, bands]`: the projection it is the `place`th third of, and the heads.
+    fn third(&self, tensor: &str, place: usize) -> Option<(&'a str, i64)> {
+        let (part, &[heads, _, -1, _]) = self.reshaped(tensor)? else { return None };
+        let (projected, found) = self.part(part, 1, 3)?;
+        (found == place).then_some((projected, heads))
+    }
+
+    fn same_thirds(&self, thirds: [&str; 3]) -> Option<(&'a str, i64)> {
+        let first = self.third(thirds[0], 0)?;
+        (self.third(thirds[1], 1)? == first && self.third(thirds[2], 2)? == first).then_some(first)
+    }
+
+    fn attended_over_time(&self, joined: &str) -> Option<(&'a str, i64)> {
+        let groups = self.made(joined, "Concat").filter(|node| attribute(node, "axis").is_some_and(|axis| axis.i == 0))?;
+        let mut found = None;
+        for (place, group) in groups.input.iter().enumerate() {
+            let parts = self.attended(group)?.map(|tensor| self.part(tensor, 0, groups.input.len()));
+            let [Some((query, a)), Some((key, b)), Some((value, c))] = parts else { return None };
+            let wholes =
+                [self.transposed(query, &[3, 0, 2, 1])?, self.transposed(key, &[3, 0, 1, 2])?, self.transposed(value, &[3, 0, 2, 1])?];
+            if [a, b, c] != [place; 3] || found.replace(wholes).is_some_and(|before| before != wholes) {
+                return None;
+            }
+        }
+        self.same_thirds(found?)
+    }
+
+    #[allow(clippy::type_complexity)] // projection, heads, and the rotary tables
+    fn attended_over_bands(&self, joined: &str) -> Option<(&'a str, i64, Option<[&'a str; 3]>)> {
+        let [query, key, value] = self.attended(joined)?;
+        let (query, tables) = self.rotated(query)?;
+        let (key, same) = self.rotated(self.transposed(key, &[0, 1, 3, 2])?)?;
+        let order = [2, 0, 3, 1];
+        let thirds = [self.transposed(query, &order)?, self.transposed(key, &order)?, self.transposed(value, &order)?];
+        let (projected, heads) = self.same_thirds(thirds)?;
+        (tables == same).then_some((projected, heads, Some(tables)))
+    }
+
+    /// `x * cosines + (x turn) * sines`: x, and turn, cosines, sines.
+    fn rotated(&self, tensor: &str) -> Option<(&'a str, [&'a str; 3])> {
+        let [straight, turned] = Self::inputs(self.made(tensor, "Add")?)?;
+        let [x, cosines] = Self::inputs(self.made(straight, "Mul")?)?;
+        let [product, sines] = Self::inputs(self.made(turned, "Mul")?)?;
+        let [same, turn] = Self::inputs(self.made(product, "MatMul")?)?;
+        (x == same).then_some((x, [turn, cosines, sines]))
+    }
+}
+
+fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
+    node.attribute.iter().find(|attribute| attribute.name == name)
+}
+
+fn part(operator: &str, last: &NodeProto, inputs: &[&str], over_time: bool, norm: &Norm<'_>, heads: Option<i64>) -> NodeProto {
+    let integer = |name: &str, i| AttributeProto { name: name.into(), r#type: AttributeType::Int as i32, i, ..AttributeProto::default() };
+    let epsilon =
+        AttributeProto { name: "epsilon".into(), r#type: AttributeType::Float as i32, f: norm.epsilon, ..AttributeProto::default() };
+    let mut attribute = vec![integer("over_time", over_time.into()), integer("groups", norm.groups), epsilon];
+    attribute.extend(heads.map(|heads| integer("heads", heads)));
+    NodeProto {
+        input: inputs.iter().map(|input| (*input).to_owned()).collect(),
+        output: last.output.clone(),
+        name: last.name.clone(),
+        op_type: operator.into(),
+        domain: DOMAIN.into(),
+        attribute,
+        ..NodeProto::default()
+    }
+}
