@@ -1,12 +1,15 @@
 import { type Grid, paintBeatGrid } from "./beat-grid.js";
+import { type Constellation, paintConstellation } from "./constellation.js";
 import { type OffsetHistogram, paintHistogram } from "./histogram.js";
 import { Peaks } from "./peaks.js";
+import { paintSpectrogram, Spectrogram } from "./spectrogram.js";
 import { paintWaveform, type Surface } from "./waveform.js";
 
 /** Colours of one picture, as CSS colours already resolved for light or dark. */
 export interface Colours {
   readonly picture: string;
   readonly grid: string;
+  readonly mark: string;
 }
 
 /** What the page tells the desk. `picture` names one canvas. */
@@ -16,7 +19,9 @@ export type DeskMessage =
   | { kind: "size"; picture: number; width: number; height: number; pixelRatio: number }
   | { kind: "colours"; picture: number; colours: Colours }
   | { kind: "sound"; picture: number; frames: number; sampleRate: number; scaledAs: number }
+  | { kind: "spectrogram"; picture: number; frames: number; sampleRate: number }
   | { kind: "samples"; picture: number; start: number; channels: Float32Array[] }
+  | { kind: "constellation"; picture: number; constellation: Constellation | null }
   | { kind: "grid"; picture: number; grid: Grid | null }
   | { kind: "histogram"; picture: number; histogram: OffsetHistogram | null };
 
@@ -29,6 +34,8 @@ interface Picture {
   pixelRatio: number;
   colours: Colours | null;
   peaks: Peaks | null;
+  spectrogram: Spectrogram | null;
+  constellation: Constellation | null;
   /** Picture whose largest sample reaches the edge of this one too, so that the stems of a quiet song can be seen and compared. */
   scaledAs: number;
   duration: number;
@@ -56,6 +63,8 @@ export class Desk {
         pixelRatio: 1,
         colours: null,
         peaks: null,
+        spectrogram: null,
+        constellation: null,
         scaledAs: message.picture,
         duration: 0,
         grid: null,
@@ -84,8 +93,16 @@ export class Desk {
         picture.duration = message.frames / message.sampleRate;
         picture.scaledAs = message.scaledAs;
         break;
+      case "spectrogram":
+        picture.spectrogram = new Spectrogram(message.frames, message.sampleRate);
+        picture.duration = message.frames / message.sampleRate;
+        break;
       case "samples":
         picture.peaks?.add(message.start, message.channels);
+        picture.spectrogram?.add(message.start, message.channels);
+        break;
+      case "constellation":
+        picture.constellation = message.constellation;
         break;
       case "grid":
         picture.grid = message.grid;
@@ -115,6 +132,8 @@ function repaint(picture: Picture, fullScale: number): void {
   canvas.height = Math.round(height * pixelRatio);
   surface.scale(canvas.width / width, canvas.height / height);
   if (picture.peaks) paintWaveform(surface, width, height, picture.peaks, fullScale, colours.picture);
+  if (picture.spectrogram) paintSpectrogram(surface, width, height, picture.spectrogram, colours.picture);
+  if (picture.constellation) paintConstellation(surface, width, height, picture.duration, picture.constellation, colours.mark);
   if (picture.grid) paintBeatGrid(surface, width, height, picture.duration, picture.grid, colours.grid);
   if (picture.histogram) paintHistogram(surface, width, height, picture.histogram, colours.picture);
 }

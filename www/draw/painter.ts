@@ -1,6 +1,7 @@
 import { pageScripts } from "../page-scripts.js";
 import { breathe } from "../state/breathe.js";
 import type { Grid } from "./beat-grid.js";
+import type { Constellation } from "./constellation.js";
 import { type Colours, Desk, type DeskMessage } from "./desk.js";
 import type { OffsetHistogram } from "./histogram.js";
 
@@ -81,8 +82,18 @@ export class Painter {
     this.#post({ kind: "sound", picture: this.#picture, frames, sampleRate, scaledAs: scaledAs.#picture });
   }
 
+  /** Begins an empty spectrogram of `frames` frames. */
+  beginSpectrogram(frames: number, sampleRate: number): void {
+    this.#post({ kind: "spectrogram", picture: this.#picture, frames, sampleRate });
+  }
+
+  /** Lays the peaks of a fingerprint over the spectrogram; `null` takes them away. */
+  setConstellation(constellation: Constellation | null): void {
+    this.#post({ kind: "constellation", picture: this.#picture, constellation });
+  }
+
   /**
-   * Adds samples to the waveform, in pieces, letting the page breathe between them.
+   * Adds samples to the waveform or spectrogram, in pieces, letting the page breathe between them.
    * @param start frame at which the samples begin
    */
   async addSamples(start: number, channels: readonly Float32Array[]): Promise<void> {
@@ -116,7 +127,7 @@ export class Painter {
   }
 
   #sendColours(): void {
-    const colours: Colours = { picture: resolveColour(this.colourToken), grid: resolveColour("--text") };
+    const colours: Colours = { picture: resolveColour(this.colourToken), grid: resolveColour("--text"), mark: resolveColour("--accent") };
     this.#post({ kind: "colours", picture: this.#picture, colours });
   }
 

@@ -1,8 +1,8 @@
 import type { Match } from "otolith";
 import { Painter } from "../draw/painter.js";
-import type { PrintSize } from "../state/song-catalog.js";
+import type { SongCatalog } from "../state/song-catalog.js";
 import { type Answer, CLIP_SECONDS, type Studio } from "../state/studio.js";
-import { byteSize, clock, percent } from "../state/words.js";
+import { clock, percent } from "../state/words.js";
 import { JobProgress } from "./job-progress.js";
 import { make } from "./make.js";
 import { columnHead } from "./tempo-panel.js";
@@ -18,7 +18,9 @@ export class MatchPanel extends HTMLElement {
     const here = make("button", { type: "button" }, `Match ${CLIP_SECONDS} s from here`);
     const chooser = make("input", { type: "file", accept: "audio/*", hidden: true, attributes: { "aria-label": "Clip to match" } });
     const other = make("button", { type: "button" }, "Match a file");
+    const forget = make("button", { type: "button", className: "quiet" }, "Forget all songs");
     const answer = make("div", { className: "stack" });
+    forget.addEventListener("click", () => void studio.forgetSongs());
     enrol.addEventListener("click", () => void studio.enrol());
     here.addEventListener("click", () => void studio.matchFromHere());
     other.addEventListener("click", () => chooser.click());
@@ -27,7 +29,7 @@ export class MatchPanel extends HTMLElement {
       chooser.value = "";
       if (file) void studio.matchFile(file);
     });
-    this.append(make("h2", {}, "Recognise"), status, make("div", { className: "row" }, enrol, here, other, chooser), answer);
+    this.append(make("h2", {}, "Recognise"), status, make("div", { className: "row" }, enrol, here, other, chooser, forget), answer);
     for (const [kind, name] of [
       ["enrol", "Enrolment"],
       ["match", "Matching"],
@@ -37,13 +39,14 @@ export class MatchPanel extends HTMLElement {
       this.append(progress);
     }
     const show = () => {
-      const prints = [...studio.catalog.enrolled.values()];
-      status.textContent = inWords(prints);
+      const isEmpty = studio.catalog.enrolled.size === 0;
+      status.textContent = inWords(studio.catalog);
       const isEnrolled = studio.song !== null && studio.catalog.has(studio.song);
       enrol.textContent = isEnrolled ? "Enrolled" : "Enrol this song";
       enrol.disabled = isEnrolled;
-      here.disabled = prints.length === 0;
-      other.disabled = prints.length === 0;
+      here.disabled = isEmpty;
+      other.disabled = isEmpty;
+      forget.hidden = isEmpty;
       this.#showAnswer(answer, studio.answer);
     };
     studio.addEventListener("song", show);
@@ -94,13 +97,12 @@ export class MatchPanel extends HTMLElement {
 }
 customElements.define("match-panel", MatchPanel);
 
-function inWords(prints: readonly PrintSize[]): string {
-  const lasts = "The catalogue lasts until this tab closes.";
-  if (prints.length === 0) return `Enrol songs by their fingerprints, then find which song a clip is from, and where. ${lasts}`;
-  const hashes = prints.reduce((sum, print) => sum + print.hashes, 0);
-  const bytes = prints.reduce((sum, print) => sum + print.bytes, 0);
-  const songs = prints.length === 1 ? "1 song" : `${prints.length} songs`;
-  return `${songs} enrolled: ${hashes.toLocaleString("en")} hashes, ${byteSize(bytes)}. ${lasts}`;
+function inWords({ enrolled, storage }: SongCatalog): string {
+  const lasts = storage === "memory" ? "They last until this tab closes." : "They stay in this browser.";
+  if (enrolled.size === 0) return "Enrol songs by their fingerprints, then find which song a clip is from, and where.";
+  const hashes = [...enrolled.values()].reduce((sum, song) => sum + song.hashes, 0);
+  const songs = enrolled.size === 1 ? "1 song" : `${enrolled.size} songs`;
+  return `${songs} enrolled: ${hashes.toLocaleString("en")} hashes. ${lasts}`;
 }
 
 function matchTable(matches: readonly Match[]): HTMLElement {

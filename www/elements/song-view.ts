@@ -2,6 +2,7 @@ import type { Segment } from "otolith";
 import { frameCount } from "../state/song.js";
 import type { Studio } from "../state/studio.js";
 import { clock } from "../state/words.js";
+import { ConstellationLane } from "./constellation-lane.js";
 import { JobProgress } from "./job-progress.js";
 import { make } from "./make.js";
 import { SoundLane } from "./sound-lane.js";
@@ -17,7 +18,9 @@ export class SongView extends HTMLElement {
   readonly #stems = make("div", { className: "stems" });
   readonly #songTrack = make("div", { className: "song-track" });
   readonly #transportBar = new TransportBar();
+  readonly #printTrack = make("div", { className: "print-track" });
   #lane: SoundLane | null = null;
+  #constellation: ConstellationLane | null = null;
   #frame = 0;
 
   /** Names of the stem tracks shown, in order. */
@@ -43,7 +46,7 @@ export class SongView extends HTMLElement {
       warnings,
       make("div", { className: "row spread" }, this.#transportBar, separate),
       progress,
-      make("section", { className: "tracks", attributes: { "aria-label": "Tracks" } }, this.#songTrack, this.#stems),
+      make("section", { className: "tracks", attributes: { "aria-label": "Tracks" } }, this.#songTrack, this.#printTrack, this.#stems),
       note,
     );
 
@@ -60,6 +63,7 @@ export class SongView extends HTMLElement {
       this.#clearStems();
       title.focus();
     });
+    studio.addEventListener("print", () => this.#constellation?.showPrint(studio.song?.print ?? null));
     studio.addEventListener("beats", () => this.#lane?.painter.setGrid(studio.song?.beats ?? null));
     studio.addEventListener("segment", (event) => this.#takeSegment(studio, (event as CustomEvent<Segment>).detail));
     const show = () => {
@@ -104,6 +108,10 @@ export class SongView extends HTMLElement {
     lane.connect(studio.transport, "Song", "--muted");
     lane.painter.beginSound(frameCount(song.sound), song.sound.sampleRate);
     void lane.painter.addSamples(0, song.sound.channels);
+    this.#constellation?.dispose();
+    this.#constellation = new ConstellationLane();
+    this.#printTrack.replaceChildren(this.#constellation);
+    this.#constellation.connect(song.sound, frameCount(song.sound));
   }
 
   #takeSegment(studio: Studio, segment: Segment): void {

@@ -1,7 +1,7 @@
 import type { JobProgress as Progress } from "otolith";
 
 /** Kinds of work the page gives to the engine; at most one of each runs. */
-export type JobKind = "open" | "beats" | "separate" | "enrol" | "match";
+export type JobKind = "open" | "beats" | "print" | "separate" | "enrol" | "match";
 
 /** A failure as it is told to the visitor. */
 export interface Problem {

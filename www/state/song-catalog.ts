@@ -2,31 +2,44 @@ import type { Catalog, Engine, Match } from "otolith";
 import type { JobHandle } from "./job-desk.js";
 import type { Song, Sound } from "./song.js";
 
-/** Size of an enrolled fingerprint, and of the file it was made from. */
-export interface PrintSize {
+/** What the page keeps with an enrolled song. */
+export interface EnrolledSong {
   readonly hashes: number;
-  readonly bytes: number;
+  /** Size of the file it was made from: another file of the same title is another song. */
   readonly fileBytes: number;
 }
 
-/** The page's catalogue: which songs are in it, and what a clip is from. */
+/** The page's catalogue, kept in the browser from visit to visit: which songs are in it, and what a clip is from. */
 export class SongCatalog {
   /** What is enrolled, by title. */
-  readonly enrolled = new Map<string, PrintSize>();
+  readonly enrolled = new Map<string, EnrolledSong>();
   #catalog: Promise<Catalog> | null = null;
+  #storage: string | null = null;
 
   constructor(private readonly engine: Engine) {}
+
+  /** Where it is kept: `opfs`, `indexeddb` or `memory`; null until it is open. */
+  get storage(): string | null {
+    return this.#storage;
+  }
 
   /** Whether this very song is enrolled, and not another of its title. */
   has(song: Song): boolean {
     return this.enrolled.get(song.title)?.fileBytes === song.file.size;
   }
 
+  /** Finds out what earlier visits have enrolled. */
+  async load(): Promise<void> {
+    await this.#use((catalog) => this.#list(catalog));
+  }
+
   /** Adds a song, in place of one with its title. */
   async enrol(song: Song, handle: JobHandle): Promise<void> {
     const { title, file } = song;
-    const print = await this.#use((catalog) => catalog.enrol(file, { id: title, metadata: { title }, replace: true, ...handle }));
-    this.enrolled.set(title, { hashes: print.hashCount, bytes: print.bytes().byteLength, fileBytes: file.size });
+    await this.#use(async (catalog) => {
+      await catalog.enrol(file, { id: title, metadata: { title, fileBytes: file.size }, replace: true, ...handle });
+      await this.#list(catalog);
+    });
   }
 
   /** Songs that contain a sound, the most certain first. */
@@ -34,9 +47,32 @@ export class SongCatalog {
     return this.#use((catalog) => catalog.match(input, { top: 5, ...handle }));
   }
 
+  /** Takes every song out. */
+  async forget(): Promise<void> {
+    await this.#use(async (catalog) => {
+      for (const id of await catalog.ids()) await catalog.remove(id);
+      await catalog.compact();
+      await this.#list(catalog);
+    });
+  }
+
+  async #list(catalog: Catalog): Promise<void> {
+    const tracks = await catalog.tracks();
+    this.enrolled.clear();
+    for (const { id, metadata, hashCount } of tracks) this.enrolled.set(id, { hashes: hashCount, fileBytes: fileBytesOf(metadata) });
+  }
+
   async #use<T>(work: (catalog: Catalog) => PromiseLike<T>): Promise<T> {
     this.#catalog ??= this.engine.openCatalog({ name: "playground", algorithm: "wang" });
-    const catalog = await this.#catalog;
+    let catalog: Catalog;
+    try {
+      catalog = await this.#catalog;
+    } catch (error) {
+      // As where another tab has it: the next call asks again.
+      this.#catalog = null;
+      throw error;
+    }
+    this.#storage = catalog.storage;
     try {
       return await work(catalog);
     } catch (error) {
@@ -45,14 +81,20 @@ export class SongCatalog {
     }
   }
 
-  /** A catalogue whose worker has died answers nothing any more: the next call opens an empty one. */
+  /** A catalogue whose worker has died answers nothing any more: the next call opens it anew. */
   async #forgetIfDead(catalog: Catalog): Promise<void> {
     try {
-      await catalog.stats();
+      await catalog.ids();
     } catch {
-      catalog.close();
+      await catalog.close();
       this.#catalog = null;
       this.enrolled.clear();
     }
   }
+}
+
+/** The size that was kept with a song; 0 for what is not the page's own. */
+function fileBytesOf(metadata: unknown): number {
+  const bytes = typeof metadata === "object" && metadata !== null && "fileBytes" in metadata ? metadata.fileBytes : 0;
+  return typeof bytes === "number" ? bytes : 0;
 }

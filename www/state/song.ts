@@ -1,4 +1,5 @@
 import type { BeatTrack } from "otolith";
+import type { SongPrint } from "./print-peaks.js";
 
 /** Sound samples as the engine gives and takes them: planar, -1..1 nominal, with their rate in hertz. */
 export interface Sound {
@@ -13,6 +14,8 @@ export type SeparationState = "none" | "running" | "done";
 export class Song {
   /** Beats; `null` until they are found. */
   beats: BeatTrack | null = null;
+  /** Fingerprint; `null` until it is made. */
+  print: SongPrint | null = null;
   /** Separated sound by stem name; empty until a separation is done. */
   stems: ReadonlyMap<string, Sound> = new Map();
   separation: SeparationState = "none";

@@ -1,11 +1,15 @@
 import type { Engine, Match, Segment } from "otolith";
-import { JobDesk } from "./job-desk.js";
+import { JobDesk, toProblem } from "./job-desk.js";
+import { peaksOf } from "./print-peaks.js";
 import { excerpt, Song, type Sound } from "./song.js";
 import { SongCatalog } from "./song-catalog.js";
 import { Transport } from "./transport.js";
 
 /** Length of the clip that "match from here" cuts out of the open song, in seconds. */
 export const CLIP_SECONDS = 5;
+
+/** More than a picture can show apart. */
+const MOST_PEAKS = 100_000;
 
 /** What was asked of the catalogue, and its answer. */
 export interface Answer {
@@ -15,7 +19,7 @@ export interface Answer {
 }
 
 /**
- * The open song and what is being done with it. Fires `song` (another song is open), `beats`, `separation` (its state changed), `segment`
+ * The open song and what is being done with it. Fires `song` (another song is open), `beats`, `print`, `separation` (its state changed), `segment`
  * (detail: {@link Segment}) and `catalog`.
  */
 export class Studio extends EventTarget {
@@ -48,6 +52,8 @@ export class Studio extends EventTarget {
     this.transport.layTracks(["song"], song.duration);
     this.#fire("song");
     void this.findBeats();
+    void this.loadCatalog();
+    void this.findPrint();
     await this.transport.replaceByWholes(new Map([["song", sound]]));
   }
 
@@ -115,6 +121,46 @@ export class Studio extends EventTarget {
     for (const segment of this.#kept) this.#playSegment(segment);
     this.#kept = [];
     if (this.song.separation !== "running") this.transport.endTracks();
+  }
+
+  /** Takes the fingerprint of the open song, to show its peaks. */
+  async findPrint(): Promise<void> {
+    const song = this.song;
+    if (!song) return;
+    const print = await this.jobs.run(
+      "print",
+      async (handle) => {
+        const made = await this.engine.fingerprint(song.file, handle);
+        const bytes = made.bytes();
+        const inside = await this.engine.inspect(bytes, { peaks: MOST_PEAKS });
+        return { hashes: made.hashCount, bytes: bytes.byteLength, peaks: peaksOf(inside) };
+      },
+      () => void this.findPrint(),
+    );
+    if (!print || this.song !== song) return;
+    song.print = print;
+    this.#fire("print");
+  }
+
+  /** Finds out what earlier visits have enrolled. */
+  async loadCatalog(): Promise<void> {
+    try {
+      await this.catalog.load();
+    } catch (error) {
+      this.jobs.tell(toProblem("enrol", error, () => void this.loadCatalog()));
+    }
+    this.#fire("catalog");
+  }
+
+  /** Takes every song out of the catalogue. */
+  async forgetSongs(): Promise<void> {
+    await this.jobs.run(
+      "enrol",
+      () => this.catalog.forget(),
+      () => void this.forgetSongs(),
+    );
+    this.answer = null;
+    this.#fire("catalog");
   }
 
   /** Adds the open song to the catalogue. */

@@ -81,7 +81,7 @@ test("a quiet sound fills the lane, and its stems keep their share of it", () =>
     const { surface, rects } = recordingSurface();
     desk.take({ kind: "attach", picture, canvas: { width: 0, height: 0, getContext: () => surface } as unknown as OffscreenCanvas });
     desk.take({ kind: "size", picture, width: 10, height: 72, pixelRatio: 1 });
-    desk.take({ kind: "colours", picture, colours: { picture: "red", grid: "black" } });
+    desk.take({ kind: "colours", picture, colours: { picture: "red", grid: "black", mark: "#00f" } });
     desk.take({ kind: "sound", picture, frames: 2560, sampleRate: 44100, scaledAs: 1 });
     desk.take({ kind: "samples", picture, start: 0, channels: [sine(2560, picture === 1 ? 0.1 : 0.05)] });
     return rects;
@@ -138,7 +138,7 @@ test("the desk repaints once for many messages that came together", () => {
   const canvas = { width: 0, height: 0, getContext: () => surface } as unknown as OffscreenCanvas;
   desk.take({ kind: "attach", picture: 1, canvas });
   desk.take({ kind: "size", picture: 1, width: 10, height: 20, pixelRatio: 2 });
-  desk.take({ kind: "colours", picture: 1, colours: { picture: "red", grid: "black" } });
+  desk.take({ kind: "colours", picture: 1, colours: { picture: "red", grid: "black", mark: "#00f" } });
   desk.take({ kind: "sound", picture: 1, frames: 2560, sampleRate: 44100, scaledAs: 1 });
   desk.take({ kind: "samples", picture: 1, start: 0, channels: [sine(2560, 0.5)] });
   desk.take({ kind: "samples", picture: 2, start: 0, channels: [sine(10, 0.5)] });

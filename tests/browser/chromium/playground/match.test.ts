@@ -28,3 +28,35 @@ test("enrolled songs are found from a clip with the place it is from, and what i
   expect(studio.errors).toEqual([]);
   await studio.close();
 });
+
+test("second visit: what was enrolled is still there and is found; forgotten songs are not", async () => {
+  const studio = await site.visit();
+  await studio.giveFile(tune("Kept.wav", 20, 3));
+  await studio.waitForTitle("Kept");
+  await studio.enrol();
+  await studio.page.getByText(/^1 song enrolled: .* They stay in this browser\.$/).waitFor();
+  await studio.page.reload();
+  await studio.giveFile(tune("Other.wav", 12, 4));
+  await studio.waitForTitle("Other");
+  await studio.page.getByText(/^1 song enrolled: /).waitFor();
+  expect(await studio.matchFile(tune("Kept again.wav", 20, 3))).toContain("is from Kept, at 0:00.0");
+  await studio.page.getByRole("button", { name: "Forget all songs" }).click();
+  await studio.page.getByText(/^Enrol songs by their fingerprints/).waitFor();
+  expect(studio.errors).toEqual([]);
+  await studio.close();
+});
+
+test("the fingerprint's peaks lie over the spectrogram, with its hashes and bytes", async () => {
+  const studio = await site.visit();
+  await studio.giveFile(tune("Song.wav", 20, 5));
+  await studio.waitForTitle("Song");
+  await studio.page.getByRole("img", { name: /^Spectrogram up to 4 kHz with the [\d,]+ peaks of the fingerprint$/ }).waitFor();
+  expect(
+    await studio.page
+      .locator("constellation-lane")
+      .getByText(/^[\d,]+ hashes, /)
+      .isVisible(),
+  ).toBe(true);
+  expect(studio.errors).toEqual([]);
+  await studio.close();
+});
