@@ -15,10 +15,10 @@ mod input;
 mod music;
 #[path = "fingerprint_parity.rs"]
 mod parity;
-#[path = "fingerprint/prints.rs"]
-mod prints;
 #[path = "fingerprint/power_cut.rs"]
 mod power_cut;
+#[path = "fingerprint/prints.rs"]
+mod prints;
 #[path = "fingerprint/recognition.rs"]
 mod recognition;
 #[path = "fingerprint/recordings.rs"]
