@@ -29,7 +29,8 @@ const HALF_BAR: f64 = 0.75;
 /// certainty.
 const TEMPERING: f64 = 0.3;
 
-/// Evidence for a downbeat at each beat: low-band flux and the change of the spectrum's shape from beat to beat, each as a z-score.
+/// Probability of a downbeat at each beat: the logistic function of low-band flux plus half the change of the spectrum's shape from beat
+/// to beat, each as a z-score.
 #[must_use]
 pub fn downbeat_evidence(onsets: &Onsets, frames: &[usize]) -> Vec<f64> {
     let low: Vec<f64> = frames
@@ -54,7 +55,12 @@ pub fn downbeat_evidence(onsets: &Onsets, frames: &[usize]) -> Vec<f64> {
         }
     }
     let (low, change) = (z_scores(&low), z_scores(&change));
-    low.iter().zip(&change).map(|(low, change)| low + 0.5 * change).collect()
+    low.iter().zip(&change).map(|(low, change)| logistic(low + 0.5 * change)).collect()
+}
+
+/// 1 / (1 + e^-x).
+pub(super) fn logistic(value: f64) -> f64 {
+    1.0 / (1.0 + (-value).exp())
 }
 
 fn mean_shape(onsets: &Onsets, start: usize, end: usize) -> Vec<f64> {
@@ -97,20 +103,16 @@ impl Position {
 }
 
 /// The bar model: states are positions in bars of each meter, one step per beat; the first beat of a bar observes d, the others
-/// 1 - d, with d the logistic function of the evidence. Source: the bar level of Krebs, Böck, Widmer, "An efficient state-space model
+/// 1 - d, with d the probability of a downbeat. Source: the bar level of Krebs, Böck, Widmer, "An efficient state-space model
 /// for joint tempo and meter tracking", ISMIR 2015.
 ///
 /// Gives the meter and the indices of the beats that begin a bar; `None` if fewer than four bars fit or the posterior is below 0.5.
 #[must_use]
-pub fn find_bars(evidence: &[f64], meters: &[u32]) -> Option<(Meter, Vec<usize>)> {
-    let positions: Vec<Position> = meters.iter().flat_map(|&meter| (0..meter).map(move |beat| Position { meter, beat })).collect();
-    let start: Vec<f64> = positions.iter().map(|position| prior(position.meter, meters) / f64::from(position.meter)).collect();
-    let observations: Vec<Vec<f64>> = evidence
+pub fn find_bars(downbeat: &[f64], meters: &[u32]) -> Option<(Meter, Vec<usize>)> {
+    let (positions, start) = (positions(meters), start(meters));
+    let observations: Vec<Vec<f64>> = downbeat
         .iter()
-        .map(|value| {
-            let downbeat = 1.0 / (1.0 + (-value).exp());
-            positions.iter().map(|position| position.observe(downbeat).max(1e-6).powf(TEMPERING)).collect()
-        })
+        .map(|&downbeat| positions.iter().map(|position| position.observe(downbeat).max(1e-6).powf(TEMPERING)).collect())
         .collect();
     let posterior = posterior(&positions, &start, &observations, meters);
     let path = best_path(&positions, &start, &observations, meters);
@@ -126,6 +128,51 @@ pub fn find_bars(evidence: &[f64], meters: &[u32]) -> Option<(Meter, Vec<usize>)
         .collect();
     let confidence = certain.iter().sum::<f64>() / certain.len().max(1) as f64;
     (certain.len() >= FEWEST_BARS && confidence >= UNSURE).then_some((Meter { beats_per_bar: meter, confidence }, downbeats))
+}
+
+fn positions(meters: &[u32]) -> Vec<Position> {
+    meters.iter().flat_map(|&meter| (0..meter).map(move |beat| Position { meter, beat })).collect()
+}
+
+/// Probability of each of [`positions`] before anything is heard.
+fn start(meters: &[u32]) -> Vec<f64> {
+    positions(meters).iter().map(|position| prior(position.meter, meters) / f64::from(position.meter)).collect()
+}
+
+/// The bar model heard beat by beat: what can be said of a beat without those to come.
+pub(super) struct BarFilter {
+    meters: Vec<u32>,
+    positions: Vec<Position>,
+    /// Probability of each position at the newest beat.
+    probabilities: Vec<f64>,
+    has_begun: bool,
+}
+
+impl BarFilter {
+    pub(super) fn new(meters: &[u32]) -> Self {
+        Self { meters: meters.to_vec(), positions: positions(meters), probabilities: start(meters), has_begun: false }
+    }
+
+    /// Takes the next beat, a downbeat with this probability by its own sound, and gives the probability that it begins a bar.
+    pub(super) fn push(&mut self, downbeat: f64) -> f64 {
+        if self.has_begun {
+            self.probabilities = predicted(&self.positions, &self.probabilities, self.meters.len());
+        }
+        self.has_begun = true;
+        let mut sum = 0.0;
+        for (probability, position) in self.probabilities.iter_mut().zip(&self.positions) {
+            *probability *= position.observe(downbeat).max(1e-6).powf(TEMPERING);
+            sum += *probability;
+        }
+        self.probabilities.iter_mut().for_each(|probability| *probability /= sum.max(f64::MIN_POSITIVE));
+        self.positions.iter().zip(&self.probabilities).filter(|(position, _)| position.beat == 0).map(|(_, probability)| probability).sum()
+    }
+}
+
+/// Probabilities a beat later.
+fn predicted(positions: &[Position], before: &[f64], meters: usize) -> Vec<f64> {
+    let into = |to: Position| positions.iter().zip(before).map(|(&from, value)| value * transition(from, to, meters)).sum();
+    positions.iter().map(|&to| into(to)).collect()
 }
 
 /// Prior of a meter among those allowed; one without a figure of its own has that of 6.
@@ -164,10 +211,7 @@ fn posterior(positions: &[Position], start: &[f64], observations: &[Vec<f64>], m
     for observation in observations {
         let predicted: Vec<f64> = match forward.last() {
             None => start.to_vec(),
-            Some(before) => positions
-                .iter()
-                .map(|&to| positions.iter().zip(before).map(|(&from, value)| value * transition(from, to, meters.len())).sum())
-                .collect(),
+            Some(before) => predicted(positions, before, meters.len()),
         };
         forward.push(normalised(predicted.iter().zip(observation).map(|(a, b)| a * b).collect()));
     }
@@ -219,11 +263,11 @@ fn best_path(positions: &[Position], start: &[f64], observations: &[Vec<f64>], m
 
 #[cfg(test)]
 mod tests {
-    use super::find_bars;
+    use super::{BarFilter, find_bars, logistic};
 
     #[test]
     fn strong_downbeats_in_three_give_bars_of_three() {
-        let evidence: Vec<f64> = (0..60).map(|beat| if beat % 3 == 1 { 2.0 } else { -1.0 }).collect();
+        let evidence: Vec<f64> = (0..60).map(|beat| logistic(if beat % 3 == 1 { 2.0 } else { -1.0 })).collect();
         let (meter, downbeats) = find_bars(&evidence, &[2, 3, 4]).unwrap();
         assert_eq!(meter.beats_per_bar, 3);
         assert!(meter.confidence > 0.9, "{}", meter.confidence);
@@ -232,7 +276,7 @@ mod tests {
 
     #[test]
     fn bars_of_six_with_an_accented_middle_leave_some_doubt_about_bars_of_three() {
-        let evidence: Vec<f64> = (0..60).map(|beat| if beat % 3 == 1 { 2.0 } else { -1.0 }).collect();
+        let evidence: Vec<f64> = (0..60).map(|beat| logistic(if beat % 3 == 1 { 2.0 } else { -1.0 })).collect();
         let (meter, downbeats) = find_bars(&evidence, &[2, 3, 4, 6]).unwrap();
         let (surer, same) = find_bars(&evidence, &[2, 3, 4]).unwrap();
         assert_eq!((meter.beats_per_bar, downbeats), (3, same));
@@ -241,12 +285,21 @@ mod tests {
 
     #[test]
     fn beats_that_are_all_alike_have_no_bars() {
-        assert_eq!(find_bars(&[0.0; 200], &[2, 3, 4, 6]), None);
+        assert_eq!(find_bars(&[0.5; 200], &[2, 3, 4, 6]), None);
     }
 
     #[test]
     fn fewer_than_four_bars_are_no_meter() {
-        let evidence: Vec<f64> = (0..12).map(|beat| if beat % 4 == 0 { 3.0 } else { -3.0 }).collect();
+        let evidence: Vec<f64> = (0..12).map(|beat| logistic(if beat % 4 == 0 { 3.0 } else { -3.0 })).collect();
         assert_eq!(find_bars(&evidence, &[4]), None);
+    }
+
+    #[test]
+    fn a_filter_is_sure_of_the_downbeats_after_some_bars() {
+        let mut filter = BarFilter::new(&[3, 4]);
+        let heard: Vec<f64> = (0..32).map(|beat| filter.push(if beat % 4 == 1 { 0.9 } else { 0.1 })).collect();
+        for (beat, probability) in heard.iter().enumerate().skip(16) {
+            assert_eq!(*probability > 0.5, beat % 4 == 1, "beat {beat}: {probability}");
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! Beats and tempo.
 //!
-//! [`BeatTracker`] turns a sound into a [`BeatTrack`]: spectral flux ([`onset`]), its periodicity over time ([`tempogram`]), the beats
-//! that follow both ([`dynamic_programming`]), the exact tempo with a confidence that knows octaves ([`tempo`]), and bars ([`bar`]).
+//! [`BeatTracker`] turns a sound into a [`BeatTrack`] by one of two methods. `tcn`: a trained network says how likely a beat is at each
+//! moment ([`activation`]), a Bayesian network finds the beats ([`tracker`]). `flux`, which needs no network: spectral flux ([`onset`]), its
+//! periodicity over time ([`tempogram`]), the beats that follow both ([`dynamic_programming`]). Then the exact tempo with a confidence that
+//! knows octaves ([`tempo`]), and bars ([`bar`]). [`BeatStream`] hears a sound as it comes and gives each beat as an event.
 //!
 //! ```
 //! use otolith::beat::{BeatConfig, BeatTracker};
@@ -15,17 +17,30 @@
 //! # Ok::<(), otolith::Error>(())
 //! ```
 
+pub mod activation;
 pub mod bar;
+pub mod beat_filter;
+mod causal_activation;
+mod causal_flux;
 pub mod click_track;
 pub mod dynamic_programming;
 pub mod onset;
+pub mod spectrum;
+pub mod state_space;
+pub mod stream;
 pub mod tempo;
 pub mod tempogram;
+pub mod tracker;
 mod tracking;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use activation::BeatNetwork;
 pub use bar::Meter;
+pub use causal_activation::CausalNetwork;
+pub use stream::{BeatEvent, BeatStream};
 pub use tempo::{Tempo, TempoAlternative};
 pub use tracking::BeatTracking;
 
@@ -40,16 +55,31 @@ pub enum BeatMethod {
     /// The best that is at hand; the result says which it was.
     #[default]
     Auto,
+    /// A trained network and a Bayesian network over its activations.
+    Tcn,
     /// Spectral flux and dynamic programming.
     Flux,
 }
 
 /// Something the caller should know about a result that is otherwise whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BeatNotice {
-    /// `method` was auto and no network was at hand: the result is by flux.
+    /// `method` was auto and there is no network: the result is by flux.
     ModelMissing,
+    /// `method` was auto and the network, or what runs it, could not be had or used: the result is by flux.
+    ModelRefused,
+    /// `method` was auto and the network's bytes were not the ones its manifest names: the result is by flux.
+    ModelIntegrity,
+}
+
+/// Which network gave a result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ModelName {
+    /// Its name in the manifest.
+    pub name: String,
+    /// Its semantic version.
+    pub version: String,
 }
 
 /// Options of [`BeatTracker`]; in TypeScript the same names in camel case.
@@ -66,11 +96,65 @@ pub struct BeatConfig {
     pub meters: Vec<u32>,
     /// Whether bars are looked for. Default true.
     pub downbeats: bool,
+    /// How firmly a tempo is kept from beat to beat by the Bayesian network (method tcn, and streams), 1..1000. Default 100.
+    pub transition_lambda: f64,
+    /// Parts of a beat of which the first is where its onset is heard (method tcn, and streams), 2..64. Default 16.
+    pub observation_lambda: f64,
+    /// Activation, 0..1, below which the network heard no beat: ends and stretches of over 2 s below it are left out. Default 0.05.
+    pub threshold: f64,
 }
 
 impl Default for BeatConfig {
     fn default() -> Self {
-        Self { method: BeatMethod::Auto, min_bpm: 55.0, max_bpm: 215.0, meters: vec![2, 3, 4, 6], downbeats: true }
+        Self {
+            method: BeatMethod::Auto,
+            min_bpm: 55.0,
+            max_bpm: 215.0,
+            meters: vec![2, 3, 4, 6],
+            downbeats: true,
+            transition_lambda: 100.0,
+            observation_lambda: 16.0,
+            threshold: 0.05,
+        }
+    }
+}
+
+impl BeatConfig {
+    /// # Errors
+    /// [`Error::InvalidInput`] naming the option that is out of range.
+    fn check(&self) -> Result<()> {
+        for (name, value) in [("minBpm", self.min_bpm), ("maxBpm", self.max_bpm)] {
+            if !TEMPO_RANGE.contains(&value) {
+                return Err(Error::invalid(format!(
+                    "options.{name} must be in {}..{} beats per minute, got {value}",
+                    TEMPO_RANGE.start(),
+                    TEMPO_RANGE.end()
+                )));
+            }
+        }
+        if self.max_bpm < 1.5 * self.min_bpm {
+            return Err(Error::invalid(format!(
+                "options.maxBpm must be at least 1.5 times options.minBpm ({}), got {}: a narrower range cannot tell octaves apart",
+                self.min_bpm, self.max_bpm
+            )));
+        }
+        if self.meters.is_empty() || self.meters.len() > 15 || self.meters.iter().any(|beats| !(2..=16).contains(beats)) {
+            return Err(Error::invalid(format!(
+                "options.meters must hold 1 to 15 numbers of beats per bar in 2..16, got {:?}: leave it out for 2, 3, 4 and 6",
+                self.meters
+            )));
+        }
+        let ranges = [
+            ("transitionLambda", self.transition_lambda, 1.0..=1000.0),
+            ("observationLambda", self.observation_lambda, 2.0..=64.0),
+            ("threshold", self.threshold, 0.0..=1.0),
+        ];
+        for (name, value, range) in ranges {
+            if !range.contains(&value) {
+                return Err(Error::invalid(format!("options.{name} must be in {}..{}, got {value}", range.start(), range.end())));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -87,6 +171,8 @@ pub struct BeatTrack {
     pub meter: Option<Meter>,
     /// The method that gave this result.
     pub method: BeatMethod,
+    /// The network that gave it; `None` by flux.
+    pub model: Option<ModelName>,
     /// What the caller should know.
     pub notice: Option<BeatNotice>,
 }
@@ -98,42 +184,36 @@ pub const SHORTEST: f64 = 1.0;
 #[derive(Debug, Clone)]
 pub struct BeatTracker {
     config: BeatConfig,
+    network: std::result::Result<Arc<BeatNetwork>, BeatNotice>,
 }
 
 impl BeatTracker {
-    /// Takes the options.
+    /// Takes the options. Without [`BeatTracker::with_network`] method auto means flux.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] naming the option that is out of range.
     pub fn new(config: BeatConfig) -> Result<Self> {
-        for (name, value) in [("minBpm", config.min_bpm), ("maxBpm", config.max_bpm)] {
-            if !TEMPO_RANGE.contains(&value) {
-                return Err(Error::invalid(format!(
-                    "options.{name} must be in {}..{} beats per minute, got {value}",
-                    TEMPO_RANGE.start(),
-                    TEMPO_RANGE.end()
-                )));
-            }
-        }
-        if config.max_bpm < 1.5 * config.min_bpm {
-            return Err(Error::invalid(format!(
-                "options.maxBpm must be at least 1.5 times options.minBpm ({}), got {}: a narrower range cannot tell octaves apart",
-                config.min_bpm, config.max_bpm
-            )));
-        }
-        if config.meters.is_empty() || config.meters.len() > 15 || config.meters.iter().any(|beats| !(2..=16).contains(beats)) {
-            return Err(Error::invalid(format!(
-                "options.meters must hold 1 to 15 numbers of beats per bar in 2..16, got {:?}: leave it out for 2, 3, 4 and 6",
-                config.meters
-            )));
-        }
-        Ok(Self { config })
+        config.check()?;
+        Ok(Self { config, network: Err(BeatNotice::ModelMissing) })
+    }
+
+    /// Takes the network of methods tcn and auto.
+    #[must_use]
+    pub fn with_network(self, network: Arc<BeatNetwork>) -> Self {
+        Self { network: Ok(network), ..self }
+    }
+
+    /// Says why there is no network, for the notice of method auto.
+    #[must_use]
+    pub fn without_network(self, notice: BeatNotice) -> Self {
+        Self { network: Err(notice), ..self }
     }
 
     /// Tracks a whole sound at once.
     ///
     /// # Errors
-    /// [`Error::TooShort`] below 1 s; [`Error::OutOfMemory`] if the curves cannot be reserved.
+    /// [`Error::TooShort`] below 1 s; [`Error::OutOfMemory`] if the curves cannot be reserved; [`Error::ModelLoad`] for method tcn without
+    /// a network, or with one that cannot be run.
     pub fn track(&self, audio: &Audio) -> Result<BeatTrack> {
         let mut tracking = self.start(audio)?;
         while tracking.step()? {}
@@ -145,6 +225,6 @@ impl BeatTracker {
     /// # Errors
     /// As [`BeatTracker::track`].
     pub fn start<A: std::borrow::Borrow<Audio>>(&self, audio: A) -> Result<BeatTracking<A>> {
-        BeatTracking::new(self.config.clone(), audio)
+        BeatTracking::new(self.config.clone(), &self.network, audio)
     }
 }

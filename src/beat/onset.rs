@@ -1,13 +1,8 @@
 //! How strongly something begins at each moment: spectral flux of the sound, and its normalisation.
 
-use std::sync::Arc;
-
-use rustfft::num_complex::Complex;
-use rustfft::{Fft, FftPlanner};
-
+use super::spectrum::{FrameSpectrum, frame_length};
 use crate::audio::Audio;
 use crate::dsp::spectral_flux::{LogBands, spectral_flux};
-use crate::dsp::window;
 use crate::error::{Error, Result};
 
 /// Frames a second of every curve in this room.
@@ -15,8 +10,10 @@ pub const FRAMES_PER_SECOND: f64 = 100.0;
 /// Frames before the first sample. A sound that begins with a beat needs frames of silence before it, and the flux of an onset
 /// starts half a window ahead of it.
 const LEAD: usize = 6;
-/// Window length at 44.1 kHz; other rates take the nearest length in time whose transform is fast.
-const WINDOW_SECONDS: f64 = 2048.0 / 44_100.0;
+/// A frame below this root mean square is silence: -70 dBFS.
+pub(super) const SILENCE: f32 = 3.162_277_7e-4;
+/// Seconds that the flux of an onset leads it by: its window reaches ahead.
+pub(super) const ONSET_LEAD: f64 = 0.0105;
 /// Bands an octave: narrow enough that a semitone moves energy from band to band.
 const BANDS_PER_OCTAVE: u32 = 24;
 /// Range of the bands in hertz.
@@ -59,25 +56,92 @@ pub fn frame_at(seconds: f64) -> f64 {
     seconds * FRAMES_PER_SECOND + LEAD as f64
 }
 
-/// Computes [`Onsets`] some frames at a time.
+/// What one frame adds to the curves of [`Onsets`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FrameFlux {
+    /// Spectral flux over all bands.
+    pub flux: f32,
+    /// The same below 150 Hz.
+    pub low_flux: f32,
+    /// Root mean square of the windowed frame, full scale 1.
+    pub level: f32,
+}
+
+/// Spectral flux from frame to frame, in the order of time.
 ///
-/// Windows are periodic Hann of 46.4 ms every 10 ms at the sound's own rate, zeros outside it: no resampling, so that no filter
-/// smears an onset. Channels are joined as the root of their mean power, so that sides in opposite phase do not cancel. Band
-/// energies x are compressed as ln(1 + 1000 x / R) with R the largest recent band, which makes the curves independent of gain above
-/// -80 dBFS; both frames of a difference use one R.
-pub struct OnsetAnalysis {
+/// Windows are periodic Hann of 46.4 ms at the sound's own rate: no resampling, so that no filter smears an onset. Band energies x are
+/// compressed as ln(1 + 1000 x / R) with R the largest recent band, which makes the curves independent of gain above -80 dBFS; both
+/// frames of a difference use one R.
+pub struct FluxAnalysis {
+    spectrum: FrameSpectrum,
     bands: LogBands,
     low_bands: usize,
-    window: Vec<f32>,
-    transform: Arc<dyn Fft<f32>>,
-    frame: Vec<Complex<f32>>,
-    scratch: Vec<Complex<f32>>,
-    power: Vec<f32>,
     energies: Vec<f32>,
     energies_before: Vec<f32>,
     compressed: Vec<f32>,
     compressed_before: Vec<f32>,
     reference: f32,
+}
+
+impl FluxAnalysis {
+    /// For a sound of `sample_rate` hertz.
+    #[must_use]
+    pub fn new(sample_rate: u32) -> Self {
+        let rate = f64::from(sample_rate);
+        let length = frame_length(rate);
+        let bands = LogBands::new(rate, length, BANDS_PER_OCTAVE, FREQUENCIES);
+        let low_bands = (0..bands.len())
+            .filter(|&band| bands.centre_bin(band).is_some_and(|bin| (bin as f64) * rate / (length as f64) < LOW_FREQUENCY))
+            .count();
+        let count = bands.len();
+        Self {
+            spectrum: FrameSpectrum::new(length, bands.bin_count()),
+            low_bands,
+            energies: vec![0.0; count],
+            energies_before: vec![0.0; count],
+            compressed: vec![0.0; count],
+            compressed_before: vec![0.0; count],
+            reference: REFERENCE_FLOOR,
+            bands,
+        }
+    }
+
+    /// Samples of a frame.
+    #[must_use]
+    pub fn frame_length(&self) -> usize {
+        self.spectrum.length()
+    }
+
+    /// Takes the next frame: the samples of `channels` from `start` on, zeros outside them.
+    pub fn push<C: AsRef<[f32]>>(&mut self, channels: &[C], start: isize) -> FrameFlux {
+        let (magnitudes, level) = self.spectrum.analyse(channels, start);
+        std::mem::swap(&mut self.energies, &mut self.energies_before);
+        self.bands.apply(magnitudes, &mut self.energies);
+        let largest = self.energies.iter().copied().fold(0.0, f32::max);
+        self.reference = REFERENCE_FLOOR.max(largest).max(REFERENCE_DECAY * self.reference);
+        compress(&self.energies, self.reference, &mut self.compressed);
+        compress(&self.energies_before, self.reference, &mut self.compressed_before);
+        let low = self.low_bands;
+        let (before, now) = (&self.compressed_before, &self.compressed);
+        let low_flux = spectral_flux(before.get(..low).unwrap_or(before), now.get(..low).unwrap_or(now));
+        FrameFlux { flux: spectral_flux(before, now), low_flux, level }
+    }
+
+    /// Values of a stored shape.
+    fn shape_length(&self) -> usize {
+        self.bands.len().div_ceil(BANDS_PER_SHAPE)
+    }
+
+    /// Logarithmic band energies of the newest frame, 255 at the reference level.
+    fn shape(&self) -> impl Iterator<Item = u8> {
+        let full = BANDS_PER_SHAPE as f32 * (1.0 + COMPRESSION).ln();
+        self.compressed.chunks(BANDS_PER_SHAPE).map(move |bands| (255.0 * bands.iter().sum::<f32>() / full).round() as u8)
+    }
+}
+
+/// Computes [`Onsets`] of a whole sound, some frames at a time.
+pub struct OnsetAnalysis {
+    analysis: FluxAnalysis,
     frames: usize,
     onsets: Onsets,
 }
@@ -88,16 +152,9 @@ impl OnsetAnalysis {
     /// # Errors
     /// [`Error::OutOfMemory`] if the curves cannot be reserved (about 82 bytes per frame, 30 MB per hour).
     pub fn new(audio: &Audio) -> Result<Self> {
-        let rate = f64::from(audio.sample_rate());
-        let length = fast_length(WINDOW_SECONDS * rate);
-        let bands = LogBands::new(rate, length, BANDS_PER_OCTAVE, FREQUENCIES);
-        let low_bands = (0..bands.len())
-            .filter(|&band| bands.centre_bin(band).is_some_and(|bin| (bin as f64) * rate / (length as f64) < LOW_FREQUENCY))
-            .count();
-        let transform = FftPlanner::new().plan_fft_forward(length);
+        let analysis = FluxAnalysis::new(audio.sample_rate());
         let frames = (audio.duration() * FRAMES_PER_SECOND).ceil() as usize + LEAD;
-        let count = bands.len();
-        let shape_length = count.div_ceil(BANDS_PER_SHAPE);
+        let shape_length = analysis.shape_length();
         let mut onsets = Onsets { shape_length, ..Onsets::default() };
         let bytes = (frames * (shape_length + 3 * size_of::<f32>())) as u64;
         onsets
@@ -107,22 +164,7 @@ impl OnsetAnalysis {
             .and_then(|()| onsets.low_flux.try_reserve_exact(frames))
             .and_then(|()| onsets.level.try_reserve_exact(frames))
             .map_err(|_| Error::OutOfMemory { what: "onset curves", bytes })?;
-        Ok(Self {
-            low_bands,
-            window: window::hann(length),
-            frame: vec![Complex::default(); length],
-            scratch: vec![Complex::default(); transform.get_inplace_scratch_len()],
-            transform,
-            power: vec![0.0; bands.bin_count()],
-            energies: vec![0.0; count],
-            energies_before: vec![0.0; count],
-            compressed: vec![0.0; count],
-            compressed_before: vec![0.0; count],
-            reference: REFERENCE_FLOOR,
-            frames,
-            onsets,
-            bands,
-        })
+        Ok(Self { analysis, frames, onsets })
     }
 
     /// Frames in all.
@@ -141,7 +183,13 @@ impl OnsetAnalysis {
     pub fn step(&mut self, audio: &Audio, count: usize) -> bool {
         let last = (self.done() + count).min(self.frames);
         for index in self.done()..last {
-            self.analyse(audio, index);
+            let centre = (seconds_of(index as f64) * f64::from(audio.sample_rate())).round() as isize;
+            let start = centre - (self.analysis.frame_length() / 2) as isize;
+            let frame = self.analysis.push(audio.channels(), start);
+            self.onsets.flux.push(frame.flux);
+            self.onsets.low_flux.push(frame.low_flux);
+            self.onsets.level.push(frame.level);
+            self.onsets.shape.extend(self.analysis.shape());
         }
         last < self.frames
     }
@@ -150,62 +198,6 @@ impl OnsetAnalysis {
     #[must_use]
     pub fn finish(self) -> Onsets {
         self.onsets
-    }
-
-    fn analyse(&mut self, audio: &Audio, index: usize) {
-        let length = self.window.len();
-        let centre = (seconds_of(index as f64) * f64::from(audio.sample_rate())).round() as isize;
-        let start = centre - (length / 2) as isize;
-        self.power.fill(0.0);
-        let mut energy = 0.0;
-        for pair in audio.channels().chunks(2) {
-            energy += self.load(pair, start);
-            self.transform.process_with_scratch(&mut self.frame, &mut self.scratch);
-            self.add_power();
-        }
-        let channels = audio.channels().len() as f32;
-        let window_energy = 0.375 * length as f32; // sum of the squared Hann window
-        let scale = 2.0 / (0.5 * length as f32); // a full-scale sine reads 1
-        self.power.iter_mut().for_each(|power| *power = (*power / channels).sqrt() * scale);
-        std::mem::swap(&mut self.energies, &mut self.energies_before);
-        self.bands.apply(&self.power, &mut self.energies);
-        let largest = self.energies.iter().copied().fold(0.0, f32::max);
-        self.reference = REFERENCE_FLOOR.max(largest).max(REFERENCE_DECAY * self.reference);
-        compress(&self.energies, self.reference, &mut self.compressed);
-        compress(&self.energies_before, self.reference, &mut self.compressed_before);
-        let low = self.low_bands;
-        let (before, now) = (&self.compressed_before, &self.compressed);
-        let low_flux = spectral_flux(before.get(..low).unwrap_or(before), now.get(..low).unwrap_or(now));
-        self.onsets.flux.push(spectral_flux(before, now));
-        self.onsets.low_flux.push(low_flux);
-        self.onsets.level.push((energy / (window_energy * channels)).sqrt());
-        let full = BANDS_PER_SHAPE as f32 * (1.0 + COMPRESSION).ln();
-        self.onsets.shape.extend(now.chunks(BANDS_PER_SHAPE).map(|bands| (255.0 * bands.iter().sum::<f32>() / full).round() as u8));
-    }
-
-    /// Puts the windowed frame that begins at sample `start` of one or two channels into the real and the imaginary part, and gives
-    /// its energy. Two real channels in one complex transform cost half of two transforms.
-    fn load(&mut self, pair: &[Vec<f32>], start: isize) -> f32 {
-        let empty = Vec::new();
-        let left = pair.first().unwrap_or(&empty);
-        let right = pair.get(1).unwrap_or(&empty);
-        let mut energy = 0.0;
-        for (offset, (value, &weight)) in self.frame.iter_mut().zip(&self.window).enumerate() {
-            let at = usize::try_from(start + offset as isize).unwrap_or(usize::MAX);
-            let l = left.get(at).copied().unwrap_or(0.0) * weight;
-            let r = right.get(at).copied().unwrap_or(0.0) * weight;
-            *value = Complex::new(l, r);
-            energy += l * l + r * r;
-        }
-        energy
-    }
-
-    /// With Z the transform of l + i r, |L|^2 + |R|^2 = (|Z(k)|^2 + |Z(n - k)|^2) / 2.
-    fn add_power(&mut self) {
-        let mirrored = self.frame.first().into_iter().chain(self.frame.iter().skip(1).rev());
-        for ((power, value), opposite) in self.power.iter_mut().zip(&self.frame).zip(mirrored) {
-            *power += 0.5 * (value.norm_sqr() + opposite.norm_sqr());
-        }
     }
 }
 
@@ -216,23 +208,8 @@ fn compress(energies: &[f32], reference: f32, compressed: &mut [f32]) {
     }
 }
 
-/// The even length next to `samples` with no prime factor above 5.
-fn fast_length(samples: f64) -> usize {
-    let is_fast = |length: usize| {
-        let mut rest = length;
-        for prime in [2, 3, 5] {
-            while rest.is_multiple_of(prime) {
-                rest /= prime;
-            }
-        }
-        rest == 1
-    };
-    let wanted = (samples / 2.0).round().max(1.0) as usize;
-    (0..wanted).flat_map(|distance| [wanted - distance, wanted + distance]).find(|&half| is_fast(half)).unwrap_or(1) * 2
-}
-
 /// Flux that is nothing: a steady tone under a moving window ripples by up to 0.15, onsets in soft music have 4 and more.
-const RIPPLE: f64 = 0.5;
+pub(super) const RIPPLE: f64 = 0.5;
 
 /// Onset strength from flux: what rises above its surroundings.
 #[derive(Debug, Clone, Default)]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::onset::frame_at;
+use super::onset::{FRAMES_PER_SECOND, frame_at};
 use super::tempogram::{TEMPO_RANGE, TempoPath, Tempogram};
 
 /// Tempo of a whole track.
@@ -45,15 +45,71 @@ const RANGE_SPAN: usize = 8;
 const READINGS: [(u32, u32); 7] = [(1, 1), (2, 1), (1, 2), (3, 1), (1, 3), (3, 2), (2, 3)];
 /// Frames around a grid point in which an activation counts as its own.
 const GRID_REACH: usize = 3;
+/// How far from a reading's tempo the network's distribution still speaks for it.
+const HEAD_REACH: f64 = 0.04;
 /// Activation below this is nothing.
 const ACTIVATION_FLOOR: f64 = 0.05;
 /// Probability that no reading is denied.
 const PROBABILITY_FLOOR: f64 = 0.02;
 /// Periodicity along the path at which it is chance (white noise reaches 0.042, speech 0.037), and from which on it is certainly meant
 /// (music with drums has 0.37 and more).
-const CHANCE: (f64, f64) = (0.06, 0.30);
+pub(super) const CHANCE: (f64, f64) = (0.06, 0.30);
 /// A tempo kept by this share of the spans is the tempo of the whole.
 const MOST: f64 = 0.6;
+
+/// What a tempo is judged by.
+pub struct TempoEvidence<'a> {
+    /// How likely a beat is at each frame, 0..1.
+    activation: &'a [f64],
+    /// Frame of the first sample.
+    first: f64,
+    /// Where the probabilities of the readings come from.
+    source: Source<'a>,
+}
+
+enum Source<'a> {
+    Tempogram(&'a Tempogram, &'a TempoPath),
+    /// Probability of 0, 1, 2 .. beats per minute.
+    Head(&'a [f64]),
+}
+
+impl<'a> TempoEvidence<'a> {
+    /// Of the flux method: its activation, tempogram and the path through it.
+    #[must_use]
+    pub fn of_flux(activation: &'a [f64], tempogram: &'a Tempogram, path: &'a TempoPath) -> Self {
+        Self { activation, first: frame_at(0.0), source: Source::Tempogram(tempogram, path) }
+    }
+
+    /// Of a network: its beat activation, frame 0 at the first sample, and its distribution over 0, 1, 2 .. beats per minute.
+    #[must_use]
+    pub fn of_network(activation: &'a [f64], tempo: &'a [f64]) -> Self {
+        Self { activation, first: 0.0, source: Source::Head(tempo) }
+    }
+
+    fn frame_at(&self, seconds: f64) -> f64 {
+        seconds * FRAMES_PER_SECOND + self.first
+    }
+
+    /// Probability of each of [`READINGS`] of `bpm`.
+    fn probabilities(&self, bpm: f64) -> [f64; READINGS.len()] {
+        let ratios = READINGS.map(|(up, down)| f64::from(up) / f64::from(down));
+        match &self.source {
+            Source::Tempogram(tempogram, path) => tempogram.probabilities(path, ratios),
+            Source::Head(tempo) => ratios.map(|ratio| {
+                let centre = ratio * bpm;
+                tempo.iter().enumerate().filter(|(bin, _)| (*bin as f64 / centre - 1.0).abs() <= HEAD_REACH).map(|(_, mass)| mass).sum()
+            }),
+        }
+    }
+
+    /// Certainty, 0..1, that what is heard is periodic at all, given how well the beats fit it.
+    fn certainty(&self, fit: f64) -> f64 {
+        match &self.source {
+            Source::Tempogram(tempogram, path) => ((tempogram.periodicity(path) - CHANCE.0) / (CHANCE.1 - CHANCE.0)).clamp(0.0, 1.0),
+            Source::Head(_) => fit,
+        }
+    }
+}
 
 impl Tempo {
     /// The tempo of a sound that has none.
@@ -64,7 +120,7 @@ impl Tempo {
 
     /// Tempo of `beats` (seconds, rising), with the evidence they came from.
     #[must_use]
-    pub fn of(beats: &[f64], activation: &[f64], tempogram: &Tempogram, path: &TempoPath) -> Self {
+    pub fn of(beats: &[f64], evidence: &TempoEvidence<'_>) -> Self {
         if beats.len() < FEWEST_BEATS {
             return Self::none();
         }
@@ -92,7 +148,7 @@ impl Tempo {
         let short = slopes(RANGE_SPAN);
         let slowest = short.iter().copied().fold(f64::MIN, f64::max);
         let fastest = short.iter().copied().fold(f64::MAX, f64::min);
-        let (confidence, alternatives) = readings(beats, bpm, activation, tempogram, path);
+        let (confidence, alternatives) = readings(beats, bpm, evidence);
         Self {
             bpm: Some(bpm),
             confidence,
@@ -164,19 +220,21 @@ fn regression(runs: &[&[f64]]) -> (f64, f64) {
 /// Confidence of the beats' own reading, and the other readings in falling order.
 ///
 /// A reading lays its grid over the beats. Precision is its mean activation, recall the share of all activation that it explains,
-/// e = 2PR/(P + R) in the best phase; h its probability in the tempogram; s = e (0.02 + h). Its confidence is s over the sum of all,
-/// times the certainty that the onsets' periodicity is not chance.
-fn readings(beats: &[f64], bpm: f64, activation: &[f64], tempogram: &Tempogram, path: &TempoPath) -> (f64, Vec<TempoAlternative>) {
+/// e = 2PR/(P + R) in the best phase; h its probability in the tempogram or by the network; s = e (0.02 + h). Its confidence is s over the
+/// sum of all, times the certainty that there is a period at all: by the tempogram, or how well the beats' own grid fits the network.
+fn readings(beats: &[f64], bpm: f64, evidence: &TempoEvidence<'_>) -> (f64, Vec<TempoAlternative>) {
+    let activation = evidence.activation;
     let (first, last) = (beats.first().copied().unwrap_or(0.0), beats.last().copied().unwrap_or(0.0));
-    let bounds = (frame_at(first) as usize).saturating_sub(GRID_REACH)..(frame_at(last) as usize + GRID_REACH + 1).min(activation.len());
+    let bounds = (evidence.frame_at(first) as usize).saturating_sub(GRID_REACH)
+        ..(evidence.frame_at(last) as usize + GRID_REACH + 1).min(activation.len());
     let mass: f64 = bounds.clone().filter_map(|frame| activation.get(frame)).filter(|&&value| value >= ACTIVATION_FLOOR).sum();
     let fit = |up: u32, down: u32| {
         (0..down)
             .map(|phase| grid(beats, f64::from(phase) / f64::from(up), f64::from(down) / f64::from(up)))
-            .map(|grid| grid_fit(&grid, activation, mass))
+            .map(|times| grid_fit(&times.iter().map(|&time| evidence.frame_at(time)).collect::<Vec<_>>(), activation, mass))
             .fold(0.0, f64::max)
     };
-    let probabilities = tempogram.probabilities(path, READINGS.map(|(up, down)| f64::from(up) / f64::from(down)));
+    let probabilities = evidence.probabilities(bpm);
     let mut readings = Vec::new();
     for ((up, down), probability) in READINGS.into_iter().zip(probabilities) {
         let ratio = f64::from(up) / f64::from(down);
@@ -186,7 +244,7 @@ fn readings(beats: &[f64], bpm: f64, activation: &[f64], tempogram: &Tempogram, 
         }
     }
     let total: f64 = readings.iter().map(|reading| reading.confidence).sum();
-    let certainty = ((tempogram.periodicity(path) - CHANCE.0) / (CHANCE.1 - CHANCE.0)).clamp(0.0, 1.0);
+    let certainty = evidence.certainty(fit(1, 1));
     for reading in &mut readings {
         reading.confidence *= certainty / total.max(f64::MIN_POSITIVE);
     }
@@ -198,7 +256,7 @@ fn readings(beats: &[f64], bpm: f64, activation: &[f64], tempogram: &Tempogram, 
     (own.confidence, readings)
 }
 
-/// Grid points in frames: positions `start`, `start + step`, .. along the numbered beats.
+/// Grid points in seconds: positions `start`, `start + step`, .. along the numbered beats.
 fn grid(beats: &[f64], start: f64, step: f64) -> Vec<f64> {
     let last = beats.len().saturating_sub(1) as f64;
     (0..)
@@ -208,7 +266,7 @@ fn grid(beats: &[f64], start: f64, step: f64) -> Vec<f64> {
             let (index, fraction) = ((position + 1e-9).floor(), (position - (position + 1e-9).floor()).max(0.0));
             let before = beats.get(index as usize)?;
             let after = beats.get(index as usize + 1).unwrap_or(before);
-            Some(frame_at(before + fraction * (after - before)))
+            Some(before + fraction * (after - before))
         })
         .collect()
 }

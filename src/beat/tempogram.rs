@@ -48,13 +48,7 @@ const CHANGE: f64 = 60.0;
 /// After Ellis, "Beat tracking by dynamic programming", JNMR 36, 2007, section 3 (windowed autocorrelation and log-normal prior); the
 /// fitted comb and the path are our own.
 pub struct Tempogram {
-    window: Vec<f32>,
-    /// Autocorrelation of the window, 1 at lag 0.
-    window_correlation: Vec<f64>,
-    forward: Arc<dyn RealToComplex<f32>>,
-    inverse: Arc<dyn ComplexToReal<f32>>,
-    signal: Vec<f32>,
-    spectrum: Vec<Complex<f32>>,
+    autocorrelation: Autocorrelation,
     /// Mean autocorrelation at one to four times each period, `[windows][tempos]`.
     periodicities: Vec<f32>,
     /// Periods of the grid in frames, falling.
@@ -74,18 +68,13 @@ impl Tempogram {
     #[must_use]
     pub fn new(frames: usize, bpm: std::ops::Range<f64>) -> Self {
         let length = frames.min(WINDOW);
-        let window = window::hann(length);
-        let mut planner = RealFftPlanner::new();
         let steps = ((TEMPO_RANGE.end() / TEMPO_RANGE.start()).log2() * PER_OCTAVE).floor() as usize;
         let tempo = |index: usize| TEMPO_RANGE.start() * (index as f64 / PER_OCTAVE).exp2();
         let tolerance = 1e-9;
         let first = (0..=steps).find(|&index| tempo(index) >= bpm.start - tolerance).unwrap_or(0);
         let last = (0..=steps).rfind(|&index| tempo(index) <= bpm.end + tolerance).unwrap_or(steps);
-        let mut tempogram = Self {
-            forward: planner.plan_fft_forward(TRANSFORM),
-            inverse: planner.plan_fft_inverse(TRANSFORM),
-            signal: vec![0.0; TRANSFORM],
-            spectrum: vec![Complex::default(); TRANSFORM / 2 + 1],
+        Self {
+            autocorrelation: Autocorrelation::new(window::hann(length)),
             periods: (0..=steps).map(|index| 60.0 * FRAMES_PER_SECOND / tempo(index)).collect(),
             allowed: first..last.max(first) + 1,
             starts: (0..=frames.saturating_sub(length) / HOP).map(|index| index * HOP).collect(),
@@ -93,14 +82,7 @@ impl Tempogram {
             periodicities: Vec::new(),
             path_scores: Vec::new(),
             came_from: Vec::new(),
-            window_correlation: Vec::new(),
-            window,
-        };
-        tempogram.signal.iter_mut().zip(&tempogram.window).for_each(|(value, weight)| *value = *weight);
-        tempogram.correlate();
-        let peak = f64::from(tempogram.signal.first().copied().unwrap_or(0.0)).max(f64::MIN_POSITIVE);
-        tempogram.window_correlation = tempogram.signal.iter().take(length).map(|value| f64::from(*value) / peak).collect();
-        tempogram
+        }
     }
 
     /// Windows in all.
@@ -120,58 +102,15 @@ impl Tempogram {
         let last = (self.done() + count).min(self.windows());
         for index in self.done()..last {
             let start = self.starts.get(index).copied().unwrap_or(0);
-            let correlations = [strength, low_strength].map(|curve| self.autocorrelation(curve.get(start..).unwrap_or(&[])));
+            let correlations = [strength, low_strength].map(|curve| self.autocorrelation.of(curve.get(start..).unwrap_or(&[])));
             let row: Vec<f32> = self.periods.iter().map(|&period| score(&correlations, period) as f32).collect();
             self.extend_path(&row);
             self.scores.extend(row);
             let [all, _] = &correlations;
-            let row: Vec<f32> = self.periods.iter().map(|&period| self.comb(all, period) as f32).collect();
+            let row: Vec<f32> = self.periods.iter().map(|&period| self.autocorrelation.comb(all, period) as f32).collect();
             self.periodicities.extend(row);
         }
         last < self.windows()
-    }
-
-    /// Autocorrelation of the window at the head of `strength`, 1 at lag 0, as if the window had no ends; all 0 where nothing happens.
-    fn autocorrelation(&mut self, strength: &[f64]) -> Vec<f64> {
-        let weight: f64 = self.window.iter().map(|weight| f64::from(*weight)).sum();
-        let mean = self.window.iter().zip(strength).map(|(weight, value)| f64::from(*weight) * value).sum::<f64>() / weight.max(1e-9);
-        self.signal.fill(0.0);
-        for (value, (weight, strength)) in self.signal.iter_mut().zip(self.window.iter().zip(strength)) {
-            *value = weight * (strength - mean) as f32;
-        }
-        self.correlate();
-        let energy = f64::from(self.signal.first().copied().unwrap_or(0.0));
-        if energy < 1e-6 {
-            return vec![0.0; self.window_correlation.len()];
-        }
-        let unbiased = |(value, window): (&f32, &f64)| f64::from(*value) / energy * (1.0 + CAUTION) / (window + CAUTION);
-        self.signal.iter().zip(&self.window_correlation).map(unbiased).collect()
-    }
-
-    /// Mean of the autocorrelation at one to four times the period, each weighted by how much of the window it compares.
-    fn comb(&self, correlation: &[f64], period: f64) -> f64 {
-        let (mut sum, mut weights) = (0.0, 0.0);
-        for multiple in 1..=4 {
-            let lag = f64::from(multiple) * period;
-            let weight = interpolate(&self.window_correlation, lag);
-            sum += weight * interpolate(correlation, lag);
-            weights += weight;
-        }
-        if weights > 1e-3 { sum / weights } else { 0.0 }
-    }
-
-    /// Replaces `signal` by its autocorrelation.
-    fn correlate(&mut self) {
-        // Lengths are fixed above, so the transforms cannot fail; a failure would leave the signal and be no autocorrelation.
-        if self.forward.process(&mut self.signal, &mut self.spectrum).is_err() {
-            return;
-        }
-        for value in &mut self.spectrum {
-            *value = Complex::new(value.norm_sqr(), 0.0);
-        }
-        if self.inverse.process(&mut self.spectrum, &mut self.signal).is_err() {
-            self.signal.fill(0.0);
-        }
     }
 
     /// One more window of the Viterbi recursion. Costs grow with the distance, so the best origin is found in one pass from each side.
@@ -217,7 +156,7 @@ impl Tempogram {
             state = usize::from(self.came_from.get(window * count + state).copied().unwrap_or(0));
         }
         let periods: Vec<f64> = states.iter().filter_map(|&state| self.periods.get(state).copied()).collect();
-        let middle = |window: usize| (self.starts.get(window).copied().unwrap_or(0) + self.window.len() / 2) as f64;
+        let middle = |window: usize| (self.starts.get(window).copied().unwrap_or(0) + self.autocorrelation.window.len() / 2) as f64;
         let curve = (0..frames)
             .map(|frame| {
                 let position = ((frame as f64 - middle(0)) / HOP as f64).clamp(0.0, (periods.len() - 1) as f64);
@@ -255,6 +194,92 @@ impl Tempogram {
     }
 }
 
+/// Autocorrelation of curves under a window.
+pub(super) struct Autocorrelation {
+    window: Vec<f32>,
+    /// Autocorrelation of the window, 1 at lag 0.
+    window_correlation: Vec<f64>,
+    forward: Arc<dyn RealToComplex<f32>>,
+    inverse: Arc<dyn ComplexToReal<f32>>,
+    signal: Vec<f32>,
+    spectrum: Vec<Complex<f32>>,
+}
+
+impl Autocorrelation {
+    /// Under `window`, at most 8 s long.
+    pub(super) fn new(window: Vec<f32>) -> Self {
+        let mut planner = RealFftPlanner::new();
+        let mut autocorrelation = Self {
+            forward: planner.plan_fft_forward(TRANSFORM),
+            inverse: planner.plan_fft_inverse(TRANSFORM),
+            signal: vec![0.0; TRANSFORM],
+            spectrum: vec![Complex::default(); TRANSFORM / 2 + 1],
+            window_correlation: Vec::new(),
+            window: Vec::new(),
+        };
+        autocorrelation.set_window(window);
+        autocorrelation
+    }
+
+    /// Takes another window.
+    pub(super) fn set_window(&mut self, window: Vec<f32>) {
+        self.window = window;
+        self.signal.fill(0.0);
+        self.signal.iter_mut().zip(&self.window).for_each(|(value, weight)| *value = *weight);
+        self.correlate();
+        let peak = f64::from(self.signal.first().copied().unwrap_or(0.0)).max(f64::MIN_POSITIVE);
+        self.window_correlation = self.signal.iter().take(self.window.len()).map(|value| f64::from(*value) / peak).collect();
+    }
+
+    /// Frames of the window.
+    pub(super) fn length(&self) -> usize {
+        self.window.len()
+    }
+
+    /// Autocorrelation of the window at the head of `strength`, 1 at lag 0, as if the window had no ends; all 0 where nothing happens.
+    pub(super) fn of(&mut self, strength: &[f64]) -> Vec<f64> {
+        let weight: f64 = self.window.iter().map(|weight| f64::from(*weight)).sum();
+        let mean = self.window.iter().zip(strength).map(|(weight, value)| f64::from(*weight) * value).sum::<f64>() / weight.max(1e-9);
+        self.signal.fill(0.0);
+        for (value, (weight, strength)) in self.signal.iter_mut().zip(self.window.iter().zip(strength)) {
+            *value = weight * (strength - mean) as f32;
+        }
+        self.correlate();
+        let energy = f64::from(self.signal.first().copied().unwrap_or(0.0));
+        if energy < 1e-6 {
+            return vec![0.0; self.window_correlation.len()];
+        }
+        let unbiased = |(value, window): (&f32, &f64)| f64::from(*value) / energy * (1.0 + CAUTION) / (window + CAUTION);
+        self.signal.iter().zip(&self.window_correlation).map(unbiased).collect()
+    }
+
+    /// Mean of the autocorrelation at one to four times the period, each weighted by how much of the window it compares.
+    pub(super) fn comb(&self, correlation: &[f64], period: f64) -> f64 {
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for multiple in 1..=4 {
+            let lag = f64::from(multiple) * period;
+            let weight = interpolate(&self.window_correlation, lag);
+            sum += weight * interpolate(correlation, lag);
+            weights += weight;
+        }
+        if weights > 1e-3 { sum / weights } else { 0.0 }
+    }
+
+    /// Replaces `signal` by its autocorrelation.
+    fn correlate(&mut self) {
+        // Lengths are fixed above, so the transforms cannot fail; a failure would leave the signal and be no autocorrelation.
+        if self.forward.process(&mut self.signal, &mut self.spectrum).is_err() {
+            return;
+        }
+        for value in &mut self.spectrum {
+            *value = Complex::new(value.norm_sqr(), 0.0);
+        }
+        if self.inverse.process(&mut self.spectrum, &mut self.signal).is_err() {
+            self.signal.fill(0.0);
+        }
+    }
+}
+
 /// The part of a row within 4 % of `ratio` times the tempo `state`.
 fn near(row: &[f32], state: usize, ratio: f64) -> impl Iterator<Item = &f32> {
     let centre = state as isize + (ratio.log2() * PER_OCTAVE).round() as isize;
@@ -263,7 +288,7 @@ fn near(row: &[f32], state: usize, ratio: f64) -> impl Iterator<Item = &f32> {
 }
 
 /// Logarithm, up to a constant, of the probability that `period` is the beat's, from the autocorrelations of all and of the low bands.
-fn score(correlations: &[Vec<f64>; 2], period: f64) -> f64 {
+pub(super) fn score(correlations: &[Vec<f64>; 2], period: f64) -> f64 {
     let octaves = (60.0 * FRAMES_PER_SECOND / period / 110.0).log2();
     let mut score = PRIOR[0] * octaves + PRIOR[1] * octaves * octaves;
     for (correlation, weights) in correlations.iter().zip(&WEIGHTS) {

@@ -1,13 +1,17 @@
 //! One sound being tracked, in steps short enough to stay responsive between them.
 
 use std::borrow::Borrow;
+use std::sync::Arc;
 
+use super::activation::{ActivationAnalysis, Activations, BeatNetwork};
 use super::bar::{downbeat_evidence, find_bars};
 use super::dynamic_programming::BeatSequence;
-use super::onset::{FRAMES_PER_SECOND, Novelty, OnsetAnalysis, Onsets, seconds_of};
-use super::tempo::Tempo;
+use super::onset::{FRAMES_PER_SECOND, Novelty, ONSET_LEAD, OnsetAnalysis, Onsets, SILENCE, seconds_of};
+use super::state_space::StateSpace;
+use super::tempo::{Tempo, TempoEvidence};
 use super::tempogram::{TempoPath, Tempogram};
-use super::{BeatConfig, BeatMethod, BeatNotice, BeatTrack, SHORTEST};
+use super::tracker::BeatDecoder;
+use super::{BeatConfig, BeatMethod, BeatNotice, BeatTrack, ModelName, SHORTEST};
 use crate::audio::Audio;
 use crate::error::{Error, Result};
 
@@ -15,25 +19,36 @@ use crate::error::{Error, Result};
 const ONSET_FRAMES: usize = 500;
 const TEMPO_WINDOWS: usize = 100;
 const SEQUENCE_FRAMES: usize = 50_000;
+const DECODED_FRAMES: usize = 2_000;
+/// Share of the progress that the network takes.
+const NETWORK_SHARE: f64 = 0.9;
+/// Frames around a beat in which a downbeat's activation counts as its own.
+const DOWNBEAT_REACH: usize = 2;
 /// Shares of the progress that onsets and tempogram take.
 const ONSET_SHARE: f64 = 0.9;
 const TEMPO_SHARE: f64 = 0.08;
-/// A frame below this root mean square is silence: -70 dBFS.
-const SILENCE: f32 = 3.162_277_7e-4;
 /// Beats are dropped in silences longer than this, in seconds.
 const LONGEST_SILENCE: f64 = 2.0;
 /// Confidence of the tempo below which its beats are too doubtful to be counted into bars.
 const DOUBTFUL: f64 = 0.2;
-/// Seconds that the flux of an onset leads it by: its window reaches ahead.
-const ONSET_LEAD: f64 = 0.0105;
 
 /// A sound on its way to a [`BeatTrack`]. `A` owns or borrows the sound, which is let go of as soon as its onsets are known.
 pub struct BeatTracking<A: Borrow<Audio>> {
     config: BeatConfig,
+    notice: Option<BeatNotice>,
+    model: Option<ModelName>,
     phase: Phase<A>,
 }
 
 enum Phase<A> {
+    Network {
+        audio: A,
+        analysis: Box<ActivationAnalysis>,
+    },
+    Decoding {
+        activations: Activations,
+        decoder: Box<BeatDecoder>,
+    },
     Onsets {
         audio: A,
         analysis: Box<OnsetAnalysis>,
@@ -57,21 +72,54 @@ enum Phase<A> {
 }
 
 impl<A: Borrow<Audio>> BeatTracking<A> {
-    pub(super) fn new(config: BeatConfig, audio: A) -> Result<Self> {
+    pub(super) fn new(config: BeatConfig, network: &std::result::Result<Arc<BeatNetwork>, BeatNotice>, audio: A) -> Result<Self> {
         let duration = audio.borrow().duration();
         if duration < SHORTEST {
             return Err(Error::TooShort { capability: "beats", given: duration, needed: SHORTEST });
         }
-        let analysis = Box::new(OnsetAnalysis::new(audio.borrow())?);
-        Ok(Self { config, phase: Phase::Onsets { audio, analysis } })
+        match (config.method, network) {
+            (BeatMethod::Auto | BeatMethod::Tcn, Ok(network)) => {
+                let analysis = Box::new(ActivationAnalysis::new(audio.borrow(), Arc::clone(network))?);
+                Ok(Self { config, notice: None, model: Some(network.model().clone()), phase: Phase::Network { audio, analysis } })
+            }
+            (BeatMethod::Tcn, Err(_)) => {
+                let what = "method tcn needs a beat network and none was given: give one, or use method auto or flux".to_owned();
+                Err(Error::ModelLoad { name: "beat-tcn".into(), what })
+            }
+            (method, reason) => {
+                let notice = if method == BeatMethod::Auto { reason.as_ref().err().copied() } else { None };
+                let analysis = Box::new(OnsetAnalysis::new(audio.borrow())?);
+                Ok(Self { config, notice, model: None, phase: Phase::Onsets { audio, analysis } })
+            }
+        }
     }
 
-    /// Does some 20 ms of work. True while there is more.
+    /// Does some 20 ms of work, or runs the network over one block or window. True while there is more.
     ///
     /// # Errors
-    /// [`Error::Internal`] only.
+    /// [`Error::ModelLoad`] if the network cannot be run, [`Error::OutOfMemory`].
     pub fn step(&mut self) -> Result<bool> {
         self.phase = match std::mem::replace(&mut self.phase, Phase::Moving) {
+            Phase::Network { audio, mut analysis } => {
+                if analysis.step(audio.borrow())? {
+                    Phase::Network { audio, analysis }
+                } else {
+                    let activations = analysis.finish();
+                    let BeatConfig { min_bpm, max_bpm, transition_lambda, observation_lambda, .. } = self.config;
+                    let space = StateSpace::new(min_bpm..max_bpm, transition_lambda, observation_lambda);
+                    let decoder = Box::new(BeatDecoder::new(space, observation_lambda, activations.beat.len())?);
+                    Phase::Decoding { activations, decoder }
+                }
+            }
+            Phase::Decoding { activations, mut decoder } => {
+                let done = decoder.frames();
+                activations.beat.iter().skip(done).take(DECODED_FRAMES).for_each(|&value| decoder.push(value));
+                if decoder.frames() < activations.beat.len() {
+                    Phase::Decoding { activations, decoder }
+                } else {
+                    Phase::Done(self.assemble_network(&activations, &decoder))
+                }
+            }
             Phase::Onsets { audio, mut analysis } => {
                 if analysis.step(audio.borrow(), ONSET_FRAMES) {
                     Phase::Onsets { audio, analysis }
@@ -108,6 +156,10 @@ impl<A: Borrow<Audio>> BeatTracking<A> {
     #[must_use]
     pub fn progress(&self) -> f64 {
         match &self.phase {
+            Phase::Network { analysis, .. } => NETWORK_SHARE * analysis.progress(),
+            Phase::Decoding { activations, decoder } => {
+                NETWORK_SHARE + (1.0 - NETWORK_SHARE) * decoder.frames() as f64 / activations.beat.len().max(1) as f64
+            }
             Phase::Onsets { analysis, .. } => ONSET_SHARE * analysis.done() as f64 / analysis.frames().max(1) as f64,
             Phase::Tempo { tempogram, .. } => ONSET_SHARE + TEMPO_SHARE * tempogram.done() as f64 / tempogram.windows().max(1) as f64,
             Phase::Sequence { sequence, onsets, .. } => {
@@ -133,19 +185,40 @@ impl<A: Borrow<Audio>> BeatTracking<A> {
         let silent = silences(&onsets.level);
         let frames: Vec<usize> = frames.iter().copied().filter(|frame| !silent.iter().any(|span| span.contains(frame))).collect();
         let beats: Vec<f64> = frames.iter().map(|&frame| beat_time(&novelty.strength, frame).max(0.0)).collect();
-        let tempo = Tempo::of(&beats, &novelty.activation, tempogram, path);
-        let notice = (self.config.method == BeatMethod::Auto).then_some(BeatNotice::ModelMissing);
-        let mut track = BeatTrack { beats, downbeats: Vec::new(), tempo, meter: None, method: BeatMethod::Flux, notice };
-        if track.tempo.bpm.is_none() || track.tempo.confidence == 0.0 {
-            // Nothing periodic was heard: a grid through it would be invented.
-            return BeatTrack { beats: Vec::new(), tempo: Tempo::none(), ..track };
+        let tempo = Tempo::of(&beats, &TempoEvidence::of_flux(&novelty.activation, tempogram, path));
+        self.finished(beats, tempo, BeatMethod::Flux, || downbeat_evidence(onsets, &frames))
+    }
+
+    fn assemble_network(&self, activations: &Activations, decoder: &BeatDecoder) -> BeatTrack {
+        let silent = silences(&activations.level);
+        let mut positions = decoder.beats(&activations.beat, self.config.threshold);
+        positions.retain(|position| !silent.iter().any(|span| span.contains(&(position.round() as usize))));
+        let beats: Vec<f64> = positions.iter().map(|position| position / FRAMES_PER_SECOND).collect();
+        let tempo = Tempo::of(&beats, &TempoEvidence::of_network(&activations.beat, &activations.tempo));
+        let downbeat = |position: &f64| {
+            let frame = position.round() as usize;
+            let near = activations
+                .downbeat
+                .get(frame.saturating_sub(DOWNBEAT_REACH)..(frame + DOWNBEAT_REACH + 1).min(activations.downbeat.len()));
+            near.unwrap_or(&[]).iter().copied().fold(0.0, f64::max)
+        };
+        self.finished(beats, tempo, BeatMethod::Tcn, || positions.iter().map(downbeat).collect())
+    }
+
+    /// Adds bars, unless nothing periodic was heard; `downbeats` gives the probability of each beat to begin one.
+    fn finished(&self, beats: Vec<f64>, tempo: Tempo, method: BeatMethod, downbeats: impl FnOnce() -> Vec<f64>) -> BeatTrack {
+        let (model, notice) = (self.model.clone(), self.notice);
+        if tempo.bpm.is_none() || tempo.confidence == 0.0 {
+            // A grid through it would be invented.
+            return BeatTrack { beats: Vec::new(), downbeats: Vec::new(), tempo: Tempo::none(), meter: None, method, model, notice };
         }
+        let mut track = BeatTrack { beats, downbeats: Vec::new(), tempo, meter: None, method, model, notice };
         if self.config.downbeats
             && track.tempo.confidence >= DOUBTFUL
-            && let Some((meter, downbeats)) = find_bars(&downbeat_evidence(onsets, &frames), &self.config.meters)
+            && let Some((meter, indices)) = find_bars(&downbeats(), &self.config.meters)
         {
             track.meter = Some(meter);
-            track.downbeats = downbeats.iter().filter_map(|&index| track.beats.get(index).copied()).collect();
+            track.downbeats = indices.iter().filter_map(|&index| track.beats.get(index).copied()).collect();
         }
         track
     }

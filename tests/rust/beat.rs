@@ -4,7 +4,10 @@
 mod beat_input;
 mod beat_material;
 mod beat_metrics;
+#[cfg(feature = "neural")]
+mod beat_network;
 mod beat_parity;
+mod beat_stream;
 
 use beat_material::{Piece, RATE, Recipe, evaluation_set, play};
 use otolith::beat::{BeatConfig, BeatTrack, BeatTracker};

@@ -1,0 +1,146 @@
+//! Beat networks against what onnxruntime gave for the same sound, and beats by network.
+
+use std::sync::Arc;
+
+use otolith::beat::activation::{ActivationAnalysis, BeatNetwork};
+use otolith::beat::{BeatConfig, BeatMethod, BeatNotice, BeatStream, BeatTracker, CausalNetwork, ModelName};
+use otolith::model::{Entry, Manifest, NamedGraph};
+use otolith::{Audio, Limits};
+
+/// Folder of the shipped models.
+const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
+
+/// Six seconds of decaying noise bursts at 120 beats per minute, as `tools/` makes them too.
+fn bursts() -> Audio {
+    let sample = |n: u64| {
+        let noise = (n.wrapping_mul(2_654_435_761) % (1 << 32)) as f64 / f64::from(1_u32 << 31) - 1.0;
+        (noise / 10.0 * (-((n % 22_050) as f64) / 2_000.0).exp()) as f32
+    };
+    Audio::new(vec![(0..264_600).map(sample).collect()], 44_100, &Limits::default()).unwrap()
+}
+
+/// The shipped model of this contract; `None`, with a word, where this checkout has none.
+fn entry(contract: &str) -> Option<Entry> {
+    let json = std::fs::read_to_string(format!("{MODELS}/manifest.json")).unwrap();
+    let manifest = Manifest::parse(&json, env!("CARGO_PKG_VERSION")).unwrap();
+    let found = manifest.models.into_iter().find(|entry| entry.contract == contract);
+    if found.is_none() {
+        println!("skipped: models/manifest.json has no model of contract {contract}");
+    }
+    found
+}
+
+fn graph(entry: &Entry, role: &str) -> NamedGraph {
+    let file = entry.graph(Some(role)).unwrap().file;
+    NamedGraph::load(entry, Some(role), &std::fs::read(format!("{MODELS}/{file}")).unwrap()).unwrap()
+}
+
+fn model(entry: &Entry) -> ModelName {
+    ModelName { name: entry.name.clone(), version: entry.model_version.clone() }
+}
+
+pub fn network() -> Option<Arc<BeatNetwork>> {
+    let entry = entry("beat-activations")?;
+    let [front, trunk, tempo] = ["front", "trunk", "tempo"].map(|role| graph(&entry, role));
+    Some(Arc::new(BeatNetwork::new(&front, Box::new(trunk), &tempo, model(&entry)).unwrap()))
+}
+
+pub fn causal_network() -> Option<Arc<CausalNetwork>> {
+    let entry = entry("beat-activations-causal")?;
+    Some(Arc::new(CausalNetwork::new(&graph(&entry, "block"), model(&entry)).unwrap()))
+}
+
+#[derive(serde::Deserialize)]
+struct Reference {
+    beat: Vec<f64>,
+    downbeat: Vec<f64>,
+    tempo: Vec<f64>,
+}
+
+fn reference(model: &ModelName) -> Reference {
+    let path = format!("{}/tests/data/models/{}-{}.json", env!("CARGO_MANIFEST_DIR"), model.name, model.version);
+    serde_json::from_str(&std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))).unwrap()
+}
+
+/// Float32 sums of some thousand products in another order.
+const TOLERANCE: f64 = 1e-4;
+
+fn assert_near(what: &str, found: &[f64], wanted: &[f64]) {
+    assert_eq!(found.len(), wanted.len(), "{what}");
+    for (index, (found, wanted)) in found.iter().zip(wanted).enumerate() {
+        assert!((found - wanted).abs() <= TOLERANCE, "{what} at {index}: {found}, onnxruntime gives {wanted}");
+    }
+}
+
+#[test]
+fn activations_are_those_of_onnxruntime() {
+    let Some(network) = network() else { return };
+    let wanted = reference(network.model());
+    let audio = bursts();
+    let mut analysis = ActivationAnalysis::new(&audio, Arc::clone(&network)).unwrap();
+    while analysis.step(&audio).unwrap() {}
+    let found = analysis.finish();
+    assert_near("beat", &found.beat, &wanted.beat);
+    assert_near("downbeat", &found.downbeat, &wanted.downbeat);
+    assert_near("tempo", &found.tempo, &wanted.tempo);
+}
+
+#[test]
+fn a_result_by_network_names_it_and_repeats_bit_for_bit() {
+    let Some(network) = network() else { return };
+    let audio = bursts();
+    let tracker = BeatTracker::new(BeatConfig::default()).unwrap().with_network(Arc::clone(&network));
+    let once = tracker.track(&audio).unwrap();
+    assert_eq!((once.method, once.notice, once.model.as_ref()), (BeatMethod::Tcn, None, Some(network.model())));
+    let again = tracker.track(&audio).unwrap();
+    assert_eq!(once, again);
+    assert!(once.beats.iter().zip(&again.beats).all(|(a, b)| a.to_bits() == b.to_bits()));
+}
+
+#[test]
+fn opposite_phase_gives_the_beats_of_one_channel() {
+    let Some(network) = network() else { return };
+    let samples = bursts().channels()[0].clone();
+    let opposite: Vec<f32> = samples.iter().map(|sample| -sample).collect();
+    let tracker = BeatTracker::new(BeatConfig::default()).unwrap().with_network(network);
+    let beats = |channels: Vec<Vec<f32>>| tracker.track(&Audio::new(channels, 44_100, &Limits::default()).unwrap()).unwrap().beats;
+    let mono = beats(vec![samples.clone()]);
+    let both = beats(vec![samples, opposite]);
+    assert_eq!(both.len(), mono.len());
+    // Two channels share a transform: another rounding.
+    assert!(both.iter().zip(&mono).all(|(a, b)| (a - b).abs() < 1e-4), "{both:?} against {mono:?}");
+}
+
+#[test]
+fn a_stream_by_network_names_it_and_does_not_depend_on_the_cut() {
+    let Some(network) = causal_network() else { return };
+    let samples = bursts().channels()[0].clone();
+    for rate in [44_100, 48_000] {
+        let events = |piece: usize| {
+            let mut stream = BeatStream::new(BeatConfig::default(), rate, Ok(Arc::clone(&network))).unwrap();
+            assert_eq!((stream.method(), stream.model()), (BeatMethod::Tcn, Some(network.model())));
+            let mut events = Vec::new();
+            samples.chunks(piece).for_each(|samples| events.extend(stream.push(samples).unwrap()));
+            let latency = stream.latency() as f64 / f64::from(rate);
+            events.extend(stream.flush().unwrap());
+            assert!(events.iter().all(|event| event.emitted_at - event.time <= latency), "{events:?} against {latency}");
+            events
+        };
+        let whole = events(usize::MAX);
+        for piece in [128, 1_000, 44_100] {
+            assert_eq!(events(piece), whole);
+        }
+    }
+}
+
+#[test]
+fn method_tcn_without_a_network_is_an_error_that_says_what_to_do() {
+    let tcn = BeatConfig { method: BeatMethod::Tcn, ..BeatConfig::default() };
+    let error = BeatTracker::new(tcn).unwrap().track(&bursts()).unwrap_err();
+    assert_eq!(error.kind(), "model-load");
+    assert!(error.to_string().contains("flux"), "{error}");
+    for notice in [BeatNotice::ModelMissing, BeatNotice::ModelRefused, BeatNotice::ModelIntegrity] {
+        let found = BeatTracker::new(BeatConfig::default()).unwrap().without_network(notice).track(&bursts()).unwrap();
+        assert_eq!((found.method, found.notice, found.model), (BeatMethod::Flux, Some(notice), None));
+    }
+}
