@@ -181,3 +181,43 @@ impl CausalActivation {
 fn split_at_most(samples: &[f32], count: usize) -> Option<(&[f32], &[f32])> {
     if samples.is_empty() { None } else { samples.split_at_checked(count.min(samples.len())) }
 }
+
+#[cfg(all(test, feature = "neural"))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::ModelName;
+    use super::{CausalActivation, CausalNetwork};
+    use crate::model::{Manifest, NamedGraph};
+
+    /// Made by `tools/beat_network_fixtures.py`.
+    const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/beat_network");
+
+    #[test]
+    fn activations_are_those_of_onnxruntime() {
+        let read = |file: &str| std::fs::read_to_string(format!("{FIXTURES}/{file}")).unwrap();
+        let manifest = Manifest::parse(&read("manifest.json"), env!("CARGO_PKG_VERSION")).unwrap();
+        let entry = manifest.find("beat-causal").unwrap();
+        let bytes = std::fs::read(format!("{FIXTURES}/{}", entry.graph(Some("block")).unwrap().file)).unwrap();
+        let graph = NamedGraph::load(entry, Some("block"), &bytes).unwrap();
+        let model = ModelName { name: entry.name.clone(), version: entry.model_version.clone() };
+        let network = Arc::new(CausalNetwork::new(&graph, model).unwrap());
+        let mut source = CausalActivation::new(network, 44_100, 16.0).unwrap();
+        let sample = |n: u64| {
+            let noise = (n.wrapping_mul(2_654_435_761) % (1 << 32)) as f64 / f64::from(1_u32 << 31) - 1.0;
+            (noise / 10.0 * (-((n % 22_050) as f64) / 2_000.0).exp()) as f32
+        };
+        let samples: Vec<f32> = (0..264_600).map(sample).collect();
+        let mut heard = Vec::new();
+        source.push(&samples, &mut |frame| heard.push((frame.activation, frame.downbeat))).unwrap();
+        source.flush(&mut |frame| heard.push((frame.activation, frame.downbeat))).unwrap();
+        let reference: serde_json::Value = serde_json::from_str(&read("beat-causal-0.0.1.json")).unwrap();
+        let wanted = |key: &str| -> Vec<f64> { serde_json::from_value(reference[key].clone()).unwrap() };
+        let (beat, downbeat) = (wanted("beat"), wanted("downbeat"));
+        assert!(heard.len() >= beat.len());
+        // Float32 sums of some thousand products in another order.
+        for (frame, (found, wanted)) in heard.iter().zip(beat.iter().zip(&downbeat)).enumerate() {
+            assert!((found.0 - wanted.0).abs() < 1e-4 && (found.1 - wanted.1).abs() < 1e-4, "frame {frame}: {found:?} against {wanted:?}");
+        }
+    }
+}

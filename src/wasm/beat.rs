@@ -1,6 +1,6 @@
 //! `BeatStepper`, `BeatStream` and `clickTrack`; with feature `neural` also `BeatModel` and `CausalBeatModel`.
 
-use js_sys::{Float64Array, Object, Reflect};
+use js_sys::{Float32Array, Float64Array, Object, Reflect};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -8,6 +8,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use super::audio::Sound;
 use super::options;
 use crate::audio::Audio;
+use crate::audio::channels::mono;
 use crate::beat::click_track::{Mix, click_track};
 use crate::beat::{self, BeatConfig, BeatNotice, BeatTracker, BeatTracking};
 use crate::error::{Error, Result};
@@ -71,9 +72,11 @@ impl BeatStream {
         Ok(Self { inner: beat::BeatStream::new(config, whole_rate(sample_rate)?, Err(read_notice(notice)?))? })
     }
 
-    /// Takes the next samples and gives the beats that they complete: `[{ time, downbeat, bpm, confidence, extrapolated, emittedAt }]`.
-    pub fn push(&mut self, samples: &[f32]) -> Result<JsValue> {
-        plain(&self.inner.push(samples)?)
+    /// Takes the next samples, their channels' mean, and gives the beats that they complete: `[{ time, downbeat, bpm, confidence,
+    /// extrapolated, emittedAt }]`.
+    pub fn push(&mut self, channels: Vec<Float32Array>) -> Result<JsValue> {
+        let channels: Vec<Vec<f32>> = channels.iter().map(Float32Array::to_vec).collect();
+        plain(&self.inner.push(&mono(&channels)?)?)
     }
 
     /// Ends the stream and gives the beats still to come.

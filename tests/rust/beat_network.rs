@@ -7,8 +7,8 @@ use otolith::beat::{BeatConfig, BeatMethod, BeatNotice, BeatStream, BeatTracker,
 use otolith::model::{Entry, Manifest, NamedGraph};
 use otolith::{Audio, Limits};
 
-/// Folder of the shipped models.
-const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
+/// Small networks with random weights and what onnxruntime gives for them, by `tools/beat_network_fixtures.py`.
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/beat_network");
 
 /// Six seconds of decaying noise bursts at 120 beats per minute, as `tools/` makes them too.
 fn bursts() -> Audio {
@@ -19,35 +19,30 @@ fn bursts() -> Audio {
     Audio::new(vec![(0..264_600).map(sample).collect()], 44_100, &Limits::default()).unwrap()
 }
 
-/// The shipped model of this contract; `None`, with a word, where this checkout has none.
-fn entry(contract: &str) -> Option<Entry> {
-    let json = std::fs::read_to_string(format!("{MODELS}/manifest.json")).unwrap();
+fn entry(contract: &str) -> Entry {
+    let json = std::fs::read_to_string(format!("{FIXTURES}/manifest.json")).unwrap();
     let manifest = Manifest::parse(&json, env!("CARGO_PKG_VERSION")).unwrap();
-    let found = manifest.models.into_iter().find(|entry| entry.contract == contract);
-    if found.is_none() {
-        println!("skipped: models/manifest.json has no model of contract {contract}");
-    }
-    found
+    manifest.models.into_iter().find(|entry| entry.contract == contract).unwrap()
 }
 
 fn graph(entry: &Entry, role: &str) -> NamedGraph {
     let file = entry.graph(Some(role)).unwrap().file;
-    NamedGraph::load(entry, Some(role), &std::fs::read(format!("{MODELS}/{file}")).unwrap()).unwrap()
+    NamedGraph::load(entry, Some(role), &std::fs::read(format!("{FIXTURES}/{file}")).unwrap()).unwrap()
 }
 
 fn model(entry: &Entry) -> ModelName {
     ModelName { name: entry.name.clone(), version: entry.model_version.clone() }
 }
 
-pub fn network() -> Option<Arc<BeatNetwork>> {
-    let entry = entry("beat-activations")?;
+fn network() -> Arc<BeatNetwork> {
+    let entry = entry("beat-activations");
     let [front, trunk, tempo] = ["front", "trunk", "tempo"].map(|role| graph(&entry, role));
-    Some(Arc::new(BeatNetwork::new(&front, Box::new(trunk), &tempo, model(&entry)).unwrap()))
+    Arc::new(BeatNetwork::new(&front, Box::new(trunk), &tempo, model(&entry)).unwrap())
 }
 
-pub fn causal_network() -> Option<Arc<CausalNetwork>> {
-    let entry = entry("beat-activations-causal")?;
-    Some(Arc::new(CausalNetwork::new(&graph(&entry, "block"), model(&entry)).unwrap()))
+fn causal_network() -> Arc<CausalNetwork> {
+    let entry = entry("beat-activations-causal");
+    Arc::new(CausalNetwork::new(&graph(&entry, "block"), model(&entry)).unwrap())
 }
 
 #[derive(serde::Deserialize)]
@@ -58,7 +53,7 @@ struct Reference {
 }
 
 fn reference(model: &ModelName) -> Reference {
-    let path = format!("{}/tests/data/models/{}-{}.json", env!("CARGO_MANIFEST_DIR"), model.name, model.version);
+    let path = format!("{FIXTURES}/{}-{}.json", model.name, model.version);
     serde_json::from_str(&std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))).unwrap()
 }
 
@@ -74,7 +69,7 @@ fn assert_near(what: &str, found: &[f64], wanted: &[f64]) {
 
 #[test]
 fn activations_are_those_of_onnxruntime() {
-    let Some(network) = network() else { return };
+    let network = network();
     let wanted = reference(network.model());
     let audio = bursts();
     let mut analysis = ActivationAnalysis::new(&audio, Arc::clone(&network)).unwrap();
@@ -87,7 +82,7 @@ fn activations_are_those_of_onnxruntime() {
 
 #[test]
 fn a_result_by_network_names_it_and_repeats_bit_for_bit() {
-    let Some(network) = network() else { return };
+    let network = network();
     let audio = bursts();
     let tracker = BeatTracker::new(BeatConfig::default()).unwrap().with_network(Arc::clone(&network));
     let once = tracker.track(&audio).unwrap();
@@ -99,7 +94,7 @@ fn a_result_by_network_names_it_and_repeats_bit_for_bit() {
 
 #[test]
 fn opposite_phase_gives_the_beats_of_one_channel() {
-    let Some(network) = network() else { return };
+    let network = network();
     let samples = bursts().channels()[0].clone();
     let opposite: Vec<f32> = samples.iter().map(|sample| -sample).collect();
     let tracker = BeatTracker::new(BeatConfig::default()).unwrap().with_network(network);
@@ -113,7 +108,7 @@ fn opposite_phase_gives_the_beats_of_one_channel() {
 
 #[test]
 fn a_stream_by_network_names_it_and_does_not_depend_on_the_cut() {
-    let Some(network) = causal_network() else { return };
+    let network = causal_network();
     let samples = bursts().channels()[0].clone();
     for rate in [44_100, 48_000] {
         let events = |piece: usize| {
@@ -143,4 +138,18 @@ fn method_tcn_without_a_network_is_an_error_that_says_what_to_do() {
         let found = BeatTracker::new(BeatConfig::default()).unwrap().without_network(notice).track(&bursts()).unwrap();
         assert_eq!((found.method, found.notice, found.model), (BeatMethod::Flux, Some(notice), None));
     }
+}
+
+#[test]
+fn a_graph_of_another_contract_or_an_altered_file_is_refused_by_name() {
+    let entry = entry("beat-activations");
+    let [front, trunk, tempo] = ["front", "trunk", "tempo"].map(|role| graph(&entry, role));
+    let error = BeatNetwork::new(&trunk, Box::new(front), &tempo, model(&entry)).unwrap_err();
+    assert_eq!(error.kind(), "model-load");
+    assert!(error.to_string().contains("input front"), "{error}");
+    let error = CausalNetwork::new(&trunk, model(&entry)).unwrap_err();
+    assert!(error.to_string().contains("state"), "{error}");
+    let mut bytes = std::fs::read(format!("{FIXTURES}/{}", entry.graph(Some("front")).unwrap().file)).unwrap();
+    bytes[1_000] ^= 4;
+    assert_eq!(NamedGraph::load(&entry, Some("front"), &bytes).err().unwrap().kind(), "model-integrity");
 }
