@@ -1,12 +1,25 @@
-import { type DecodedAudio, SOUND_OPTIONS, type SoundOptions, soundJob, type Workshop } from "./analysis.js";
-import type { AudioInput } from "./audio-input.js";
-import type { Job } from "./job.js";
+import { callOptions, type DecodedAudio, openSound, SOUND_OPTIONS, type SoundOptions, soundJob, type Workshop } from "./analysis.js";
+import { type AudioInput, holdInput } from "./audio-input.js";
+import {
+  type BeatMethod,
+  type BeatNetwork,
+  type BeatNotice,
+  type BeatWorkshop,
+  findNetwork,
+  loadNetwork,
+  noticeOf,
+} from "./beat-network.js";
+import { Job, type JobContext, readJobOptions } from "./job.js";
 import { OptionReader, show } from "./options.js";
+import type { SoundInput } from "./worker/protocol.js";
 
-/** Options of `engine.beats`. */
-export interface BeatOptions extends SoundOptions {
-  /** `flux`: spectral flux and dynamic programming. `auto` (default): the best there is, which the result names. */
-  readonly method?: "auto" | "flux";
+/** How beats are looked for. */
+export interface BeatSettings {
+  /**
+   * `tcn`: a trained network and a Bayesian tracker; `flux`: spectral flux and dynamic programming, which needs no model; `auto` (default):
+   * the network if it can be had, else flux. The result says which it was, and why.
+   */
+  readonly method?: BeatMethod;
   /** Slowest tempo considered, beats per minute, 30..300. Default 55. */
   readonly minBpm?: number;
   /** Fastest tempo considered, beats per minute, 30..300, at least 1.5 times `minBpm`. Default 215. */
@@ -15,7 +28,16 @@ export interface BeatOptions extends SoundOptions {
   readonly meters?: readonly number[];
   /** Whether downbeats are sought. Default true. */
   readonly downbeats?: boolean;
+  /** How firmly the Bayesian tracker keeps a tempo from beat to beat, 1..1000. Default 100. */
+  readonly transitionLambda?: number;
+  /** Parts of a beat of which the first is where the Bayesian tracker expects its onset, 2..64. Default 16. */
+  readonly observationLambda?: number;
+  /** Activation of the network below which there is no beat, 0..1. Default 0.05. */
+  readonly threshold?: number;
 }
+
+/** Options of `engine.beats`. */
+export interface BeatOptions extends BeatSettings, SoundOptions {}
 
 /** Where the beats of a sound are. Times are in seconds from its first sample. */
 export interface BeatTrack {
@@ -28,9 +50,11 @@ export interface BeatTrack {
   /** The bar; null where none was found. */
   readonly meter: { readonly beatsPerBar: number; readonly confidence: number } | null;
   /** What the beats were found by. */
-  readonly method: "flux";
-  /** Why `auto` used this method and no better one; null if there is nothing to say. */
-  readonly notice: string | null;
+  readonly method: "tcn" | "flux";
+  /** The network that found them; null by flux. */
+  readonly model: { readonly name: string; readonly version: string } | null;
+  /** Why `auto` used flux; null if there is nothing to say. */
+  readonly notice: BeatNotice | null;
 }
 
 /** A tempo and how sure it is. */
@@ -51,22 +75,78 @@ export interface Tempo {
 
 const BPM = { min: 30, max: 300, unit: "beats per minute" };
 
+/** Names of {@link BeatSettings}. @internal */
+export const TRACKING_OPTIONS = [
+  "method",
+  "minBpm",
+  "maxBpm",
+  "meters",
+  "downbeats",
+  "transitionLambda",
+  "observationLambda",
+  "threshold",
+] as const;
+
 /** @internal */
-export function beats(workshop: Workshop, input: AudioInput, options: BeatOptions | undefined): Job<BeatTrack> {
-  const reader = new OptionReader(options, "options", [...SOUND_OPTIONS, "method", "minBpm", "maxBpm", "meters", "downbeats"]);
-  const method = reader.oneOf("method", ["auto", "flux"] as const);
-  const minBpm = reader.number("minBpm", BPM);
-  const maxBpm = reader.number("maxBpm", BPM);
-  const meters = readMeters(reader);
-  const downbeats = reader.boolean("downbeats");
+export function readBeatSettings(reader: OptionReader): BeatSettings {
   const settings = {
-    ...(method !== undefined && { method }),
-    ...(minBpm !== undefined && { minBpm }),
-    ...(maxBpm !== undefined && { maxBpm }),
-    ...(meters !== undefined && { meters }),
-    ...(downbeats !== undefined && { downbeats }),
+    method: reader.oneOf("method", ["auto", "tcn", "flux"] as const),
+    minBpm: reader.number("minBpm", BPM),
+    maxBpm: reader.number("maxBpm", BPM),
+    meters: readMeters(reader),
+    downbeats: reader.boolean("downbeats"),
+    transitionLambda: reader.number("transitionLambda", { min: 1, max: 1000 }),
+    observationLambda: reader.number("observationLambda", { min: 2, max: 64 }),
+    threshold: reader.number("threshold", { min: 0, max: 1 }),
   };
-  return soundJob(workshop, input, reader, { method: "beats", params: { options: settings }, finish: (track) => track });
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
+}
+
+/** @internal */
+export function beats(workshop: BeatWorkshop, input: AudioInput, options: BeatOptions | undefined): Job<BeatTrack> {
+  const reader = new OptionReader(options, "options", [...SOUND_OPTIONS, ...TRACKING_OPTIONS]);
+  const settings = readBeatSettings(reader);
+  const jobOptions = readJobOptions(reader);
+  // The input last: a wrong option must not cost the caller a transferred buffer.
+  const held = holdInput(input, reader);
+  return new Job(
+    (job) =>
+      workshop.analyses.run(async () => {
+        job.started();
+        const sound = await openSound(workshop, held, job);
+        const found = await findNetwork(workshop, "beat-activations", settings.method ?? "auto", job);
+        return track(workshop, sound, settings, found, job);
+      }, job.signal),
+    jobOptions,
+  );
+}
+
+async function track(
+  workshop: BeatWorkshop,
+  sound: SoundInput,
+  settings: BeatSettings,
+  found: BeatNetwork,
+  job: JobContext,
+): Promise<BeatTrack> {
+  const options = callOptions(job, sound);
+  let notice = "notice" in found ? found.notice : undefined;
+  if ("network" in found) {
+    const { network } = found;
+    const outcome = await workshop.neural.use(job.signal, async (link) => {
+      // Before the sound is handed over: flux may still need it.
+      try {
+        job.report("load", 0, 1);
+        await loadNetwork(link, network, job.signal);
+        job.report("load", 1, 1);
+      } catch (thrown) {
+        return noticeOf(thrown, settings.method ?? "auto");
+      }
+      return link.call("beats", { ...sound, options: settings, model: network.key }, options);
+    });
+    if (typeof outcome !== "string") return outcome;
+    notice = outcome;
+  }
+  return workshop.core.use(job.signal, (link) => link.call("beats", { ...sound, options: settings, ...(notice && { notice }) }, options));
 }
 
 function readMeters(reader: OptionReader): readonly number[] | undefined {

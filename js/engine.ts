@@ -1,6 +1,7 @@
 import { type DecodedAudio, decode, type SoundOptions } from "./analysis.js";
 import { type AudioInput, type AudioSamples, holdSamples } from "./audio-input.js";
 import { Authorization, type Authorize, type UsageEntry } from "./authorization.js";
+import { type BeatStream, type BeatStreamOptions, openBeatStream } from "./beat-stream.js";
 import { type BeatOptions, type BeatTrack, beats, type ClickTrackOptions, clickTrack } from "./beats.js";
 import { Catalog, type CatalogOptions, type CatalogSettings, isSameCatalog, openedOtherwise, readCatalogOptions } from "./catalog.js";
 import { type Environment, missingFrom } from "./environment.js";
@@ -142,6 +143,7 @@ export class Engine {
   readonly #parts: EngineParts;
   readonly #workshop: SeparationWorkshop;
   readonly #jobs = new Set<Job<unknown>>();
+  readonly #streams = new Set<BeatStream>();
   readonly #catalogs = new Map<string, { readonly settings: CatalogSettings; readonly catalog: Promise<Catalog> }>();
   /** Closed catalogues that may not have let go of their files yet. */
   readonly #closingCatalogs = new Map<string, Promise<void>>();
@@ -204,10 +206,33 @@ export class Engine {
   /**
    * Finds beats, tempo and bars.
    *
-   * Errors: those of {@link Engine.decode}; `too-short` under 1 s.
+   * Errors: those of {@link Engine.decode}; `too-short` under 1 s; for method `tcn` `model-load`, `model-integrity` and
+   * `unsupported-environment`, where `auto` goes to flux and says why.
    */
   beats(input: AudioInput, options?: BeatOptions): Job<BeatTrack> {
     return this.#track(beats(this.#workshop, input, options));
+  }
+
+  /**
+   * Follows the beats of a sound while it is heard: push its samples as they come, each push gives the beats that it completes.
+   *
+   * Errors: a rejected `TypeError` for a wrong option; for method `tcn` those of a model that cannot be had.
+   */
+  async beatStream(options: BeatStreamOptions): Promise<BeatStream> {
+    const { signal } = this.#parts.closed;
+    signal.throwIfAborted();
+    const opening = openBeatStream(
+      this.#workshop,
+      options,
+      signal,
+      (kind) => this.#startWorker(kind),
+      (stream) => this.#streams.delete(stream),
+    );
+    const stream = await opening;
+    if (signal.aborted) stream.close();
+    else this.#streams.add(stream);
+    signal.throwIfAborted();
+    return stream;
   }
 
   /**
@@ -295,6 +320,7 @@ export class Engine {
     for (const job of this.#jobs) job.cancel(reason);
     this.#workshop.core.close(reason);
     this.#workshop.neural.close(reason);
+    for (const stream of this.#streams) stream.close();
     const catalogs = [...this.#catalogs.values()].map(({ catalog }) => catalog);
     for (const opened of await Promise.allSettled(catalogs)) if (opened.status === "fulfilled") void opened.value.close();
     await Promise.all(this.#closingCatalogs.values());

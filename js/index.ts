@@ -1,7 +1,9 @@
 export type { DecodedAudio, SoundOptions } from "./analysis.js";
 export type { AudioBufferLike, AudioInput, AudioSamples, InputOptions } from "./audio-input.js";
 export type { AuthorizationAnswer, AuthorizationRequest, Authorize, UsageEntry } from "./authorization.js";
-export type { BeatOptions, BeatTrack, ClickTrackOptions, Tempo } from "./beats.js";
+export type { BeatMethod, BeatNotice } from "./beat-network.js";
+export type { BeatEvent, BeatStream, BeatStreamOptions } from "./beat-stream.js";
+export type { BeatOptions, BeatSettings, BeatTrack, ClickTrackOptions, Tempo } from "./beats.js";
 export { createEngine } from "./browser.js";
 export type { Catalog, CatalogOptions, CatalogStats, EnrolOptions, Match, MatchOptions, TrackEntry } from "./catalog.js";
 export type { BatchItem, Engine, EngineLimits, EngineOptions, EngineUrls, InspectOptions, Logger } from "./engine.js";

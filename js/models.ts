@@ -34,6 +34,20 @@ export interface ModelEntry {
   readonly stems: readonly string[];
 }
 
+/** One file of a model of several. */
+interface GraphFile {
+  readonly role: string;
+  readonly file: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** A model of several files, which stand in place of `file`, `bytes` and `sha256`. */
+interface GraphsEntry extends Omit<ModelEntry, "stems"> {
+  readonly contract: string;
+  readonly files?: readonly GraphFile[];
+}
+
 /** What a separation says about its model. @internal */
 export interface SeparatorChoice {
   readonly stems?: number;
@@ -128,6 +142,31 @@ export class Models {
     return bytes;
   }
 
+  /**
+   * The files by role of the shipped model of this kind and contract, in its pinned version, each verified; undefined if none is shipped.
+   * `key` is the same for the same bytes.
+   */
+  async fetchGraphs(
+    kind: string,
+    contract: string,
+    home: WorkerLink,
+    job: JobContext,
+  ): Promise<{ key: string; entry: string; files: Readonly<Record<string, ArrayBuffer>> } | undefined> {
+    const manifest = await this.#read(home);
+    const models = manifest.models as readonly unknown[] as readonly GraphsEntry[];
+    const name = models.find((one) => one.kind === kind && one.contract === contract)?.name;
+    if (name === undefined) return undefined;
+    const { files = [], ...rest } = this.#pinnedEntry(name, manifest) as unknown as GraphsEntry;
+    const found: Record<string, ArrayBuffer> = {};
+    for (const { role, ...file } of files) {
+      // As an entry of one file it is fetched, verified and kept like any other.
+      const single = { ...rest, ...file } as unknown as ModelEntry;
+      found[role] = await this.fetch({ entry: single, source: this.#source(single), key: `${name}/${role}`, custom: false }, home, job);
+    }
+    const key = files.map(({ sha256 }) => sha256).join(" ");
+    return { key, entry: JSON.stringify({ ...rest, files }), files: found };
+  }
+
   async #inHand(entry: ModelEntry, source: ArrayBuffer | Blob, home: WorkerLink, job: JobContext): Promise<ArrayBuffer> {
     const bytes = source instanceof Blob ? await source.arrayBuffer() : source;
     await verify(entry, bytes, home, job);
@@ -186,6 +225,11 @@ export class Models {
   }
 
   #shipped(name: string, manifest: ManifestDocument): ChosenModel {
+    const entry = this.#pinnedEntry(name, manifest);
+    return { entry, source: this.#source(entry), key: name, custom: false };
+  }
+
+  #pinnedEntry(name: string, manifest: ManifestDocument): ModelEntry {
     const current = manifest.models.find((one) => one.name === name);
     if (!current) throw new OtolithError("internal", `model ${name} has left the manifest`);
     const { previous = [], ...latest } = current;
@@ -197,11 +241,14 @@ export class Models {
         details: { versions },
       });
     }
-    const entry = { ...latest, ...pinned };
-    const source = this.#locate(entry.file);
+    return { ...latest, ...pinned };
+  }
+
+  #source({ name, file }: ModelEntry): URL {
+    const source = this.#locate(file);
     if (!source)
-      throw new OtolithError("model-load", `model ${name}: its file ${entry.file} is not in this package`, { details: { model: name } });
-    return { entry, source, key: name, custom: false };
+      throw new OtolithError("model-load", `model ${name}: its file ${file} is not in this package`, { details: { model: name } });
+    return source;
   }
 
   /** Checks a model of the caller's in Rust, with the digest computed where it was left out. */

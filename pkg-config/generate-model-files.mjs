@@ -8,7 +8,8 @@ import { root } from "./paths.mjs";
 export function generateModelFiles() {
   const path = join(root, "models/manifest.json");
   const manifest = existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : { schema: 1, models: [] };
-  const files = manifest.models.flatMap((model) => [model.file, ...(model.previous ?? []).map(({ file }) => file)]);
+  const filesOf = ({ file, files }) => (file === undefined ? files.map((one) => one.file) : [file]);
+  const files = manifest.models.flatMap((model) => [model, ...(model.previous ?? [])].flatMap(filesOf));
   const cases = files.map(
     (file) => `    case ${JSON.stringify(file)}:\n      return new URL(${JSON.stringify(`./models/${file}`)}, import.meta.url);\n`,
   );

@@ -1,15 +1,16 @@
+import type { BeatEvent } from "../beat-stream.js";
 import { OtolithError } from "../errors.js";
 import { type Call, isTrap } from "./call.js";
 import { CatalogDesk } from "./catalog-desk.js";
-import type { Calls, CatalogTurn, ChunkParams, Method, NetworkTensor, PrintData, SoundInput, WorkerKind } from "./protocol.js";
-import type { ChunkTask, CoreRooms, Freeable, NeuralRooms, Print, Separation, SeparatorModel, Sound } from "./rooms.js";
+import type { Calls, CatalogTurn, ChunkParams, HeardBeats, Method, NetworkTensor, PrintData, SoundInput, WorkerKind } from "./protocol.js";
+import type { BeatStream, ChunkTask, CoreRooms, Freeable, NeuralRooms, Print, Separation, SeparatorModel, Sound } from "./rooms.js";
 
 /** What a worker answers a call with, and which buffers leave with the answer. */
 export type Answer<M extends Method> = { result: Calls[M]["result"]; transfer?: ArrayBuffer[] };
 
 type Handlers = { [M in Exclude<Method, "initialise">]: (params: Calls[M]["params"], call: Call) => Promise<Answer<M>> | Answer<M> };
 
-/** The calls of one wasm instance, and what it holds between them: one separation, one catalogue, the models loaded so far. */
+/** The calls of one wasm instance, and what it holds between them: one separation, one catalogue, one beat stream, the models loaded so far. */
 export class Instance {
   readonly #rooms: CoreRooms | NeuralRooms;
   readonly #kind: WorkerKind;
@@ -17,6 +18,8 @@ export class Instance {
   #task: ChunkTask | undefined;
   #separation: Separation | undefined;
   readonly #desk: CatalogDesk;
+  readonly #beatModels = new Map<string, Freeable>();
+  #stream: BeatStream | undefined;
 
   constructor(rooms: CoreRooms | NeuralRooms, kind: WorkerKind) {
     this.#rooms = rooms;
@@ -44,11 +47,30 @@ export class Instance {
       return { result: bytes, transfer: [bytes.buffer] };
     },
 
-    beats: async ({ options, ...input }, call) => {
-      const stepper = new this.#rooms.BeatStepper(await this.#decode(input, call), options);
+    beats: async ({ options, model, notice, ...input }, call) => {
+      const network = model === undefined ? undefined : this.#beatModel(model);
+      const sound = await this.#decode(input, call);
+      const stepper = network
+        ? this.#neural().BeatStepper.withNetwork(sound, options, network)
+        : new this.#rooms.BeatStepper(sound, options, notice);
       await call.drive(stepper, "analyze");
       return { result: stepper.finish() };
     },
+
+    openBeatStream: ({ sampleRate, options, model, notice }) => {
+      this.#stream?.free();
+      this.#stream = undefined;
+      const stream =
+        model === undefined
+          ? new this.#rooms.BeatStream(sampleRate, options, notice)
+          : this.#neural().BeatStream.withNetwork(sampleRate, options, this.#beatModel(model));
+      this.#stream = stream;
+      return { result: { latency: stream.latency, method: stream.method, model: stream.model, notice: stream.notice } };
+    },
+
+    pushBeatStream: ({ channels }) => this.#heard((stream) => stream.push(channels)),
+
+    flushBeatStream: () => this.#heard((stream) => stream.flush()),
 
     clickTrack: async ({ beats, downbeats, options, ...input }, call) => {
       const sound = await this.#decode(input, call);
@@ -115,12 +137,25 @@ export class Instance {
       return { result: null };
     },
 
-    hasModel: ({ key }) => ({ result: this.#models.has(key) }),
+    hasModel: ({ key }) => ({ result: this.#models.has(key) || this.#beatModels.has(key) }),
 
     loadModel: ({ key, entry, bytes }) => {
       this.#models.get(key)?.free();
       this.#models.delete(key);
       this.#models.set(key, new (this.#neural().SeparatorModel)(entry, new Uint8Array(bytes)));
+      return { result: null };
+    },
+
+    loadBeatModel: ({ key, entry, files }) => {
+      const { BeatModel, CausalBeatModel } = this.#neural();
+      const bytes = (role: string) => new Uint8Array(files[role] ?? new ArrayBuffer(0));
+      this.#beatModels.get(key)?.free();
+      this.#beatModels.delete(key);
+      const network =
+        "block" in files
+          ? new CausalBeatModel(entry, bytes("block"))
+          : new BeatModel(entry, bytes("front"), bytes("trunk"), bytes("tempo"));
+      this.#beatModels.set(key, network);
       return { result: null };
     },
 
@@ -181,6 +216,18 @@ export class Instance {
     const decoder = new this.#rooms.Decoder(new Uint8Array(bytes), source.name, limits);
     await call.drive(decoder, "decode");
     return decoder.finish();
+  }
+
+  #beatModel(key: string): Freeable {
+    const model = this.#beatModels.get(key);
+    if (!model) throw new OtolithError("internal", `model ${key} is not loaded in this worker`);
+    return model;
+  }
+
+  #heard(hear: (stream: BeatStream) => Omit<BeatEvent, "kind">[]): { result: HeardBeats } {
+    if (!this.#stream) throw new OtolithError("internal", "no beat stream is open in this worker");
+    const events = hear(this.#stream).map((event) => ({ kind: "beat" as const, ...event }));
+    return { result: { events, replaced: this.#stream.replaced } };
   }
 
   #opened(): Separation {

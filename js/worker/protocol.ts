@@ -1,4 +1,6 @@
-import type { BeatOptions, BeatTrack } from "../beats.js";
+import type { BeatNotice } from "../beat-network.js";
+import type { BeatEvent, OpenedBeatStream } from "../beat-stream.js";
+import type { BeatSettings, BeatTrack } from "../beats.js";
 import type { CatalogStats, TrackEntry } from "../catalog.js";
 import type { OtolithErrorCode } from "../errors.js";
 import type { FingerprintAlgorithm, FingerprintProfile } from "../fingerprint.js";
@@ -156,12 +158,28 @@ export interface MatchSettings {
   minConfidence?: number;
 }
 
+/** How beats are to be found: by the network that is loaded under the key `model`, or without one and why. */
+export interface BeatCall {
+  readonly options: BeatSettings;
+  readonly model?: string;
+  readonly notice?: BeatNotice;
+}
+
+/** What a stream gave for the last samples, and how many so far were no numbers. */
+export interface HeardBeats {
+  readonly events: BeatEvent[];
+  readonly replaced: number;
+}
+
 /** Every call a worker answers: what it takes and what it gives. */
 export interface Calls {
   initialise: { params: { kind: WorkerKind; module: WebAssembly.Module }; result: { version: string } };
   decode: { params: SoundInput; result: Samples & { warnings: string[] } };
   encodeWav: { params: { channels: Float32Array[]; sampleRate: number; format: WavFormat }; result: Uint8Array<ArrayBuffer> };
-  beats: { params: SoundInput & { options: Omit<BeatOptions, "signal" | "onProgress" | "transfer"> }; result: BeatTrack };
+  beats: { params: SoundInput & BeatCall; result: BeatTrack };
+  openBeatStream: { params: BeatCall & { sampleRate: number }; result: OpenedBeatStream };
+  pushBeatStream: { params: { channels: readonly Float32Array[] }; result: HeardBeats };
+  flushBeatStream: { params: Record<never, never>; result: HeardBeats };
   clickTrack: {
     params: SoundInput & { beats: Float64Array; downbeats: Float64Array; options: ClickSettings };
     result: Samples & { warnings: string[] };
@@ -180,6 +198,7 @@ export interface Calls {
   closeSeparation: { params: Record<never, never>; result: null };
   hasModel: { params: { key: string }; result: boolean };
   loadModel: { params: { key: string; entry: string; bytes: ArrayBuffer }; result: null };
+  loadBeatModel: { params: { key: string; entry: string; files: Readonly<Record<string, ArrayBuffer>> }; result: null };
   /** One chunk, the network run here. */
   runChunk: { params: ChunkParams; result: Float32Array<ArrayBuffer> };
   /** The network's input; the worker keeps the chunk, one at a time. */

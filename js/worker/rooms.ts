@@ -1,4 +1,6 @@
-import type { BeatTrack } from "../beats.js";
+import type { BeatNotice } from "../beat-network.js";
+import type { BeatEvent, OpenedBeatStream } from "../beat-stream.js";
+import type { BeatSettings, BeatTrack } from "../beats.js";
 import type { CatalogStats, TrackEntry } from "../catalog.js";
 import type { FingerprintAlgorithm, FingerprintProfile } from "../fingerprint.js";
 import type { StorageReply } from "../storage/adapter.js";
@@ -28,7 +30,8 @@ export interface CoreRooms {
   verifyModel(entry: string, role: string | undefined, bytes: Uint8Array): void;
   scaleSamples(samples: Float32Array, gain: number): void;
   Separation: { new (sound: Sound, entry: string, options: SeparationSettings): Separation };
-  BeatStepper: { new (sound: Sound, options: object): Stepper<BeatTrack> };
+  BeatStepper: { new (sound: Sound, options: BeatSettings, notice?: BeatNotice): Stepper<BeatTrack> };
+  BeatStream: { new (sampleRate: number, options: BeatSettings, notice?: BeatNotice): BeatStream };
   clickTrack(sound: Sound, beats: Float64Array, downbeats: Float64Array, options: ClickSettings): Sound;
   Fingerprinter: { new (sound: Sound, options: FingerprintSettings): Stepper<Print> };
   inspect(bytes: Uint8Array, options: { hashes?: number; peaks?: number }): string;
@@ -39,6 +42,10 @@ export interface CoreRooms {
 /** What neural.wasm exports besides. */
 export interface NeuralRooms extends CoreRooms {
   SeparatorModel: { new (entry: string, bytes: Uint8Array): SeparatorModel };
+  BeatModel: { new (entry: string, front: Uint8Array, trunk: Uint8Array, tempo: Uint8Array): Freeable };
+  CausalBeatModel: { new (entry: string, block: Uint8Array): Freeable };
+  BeatStepper: CoreRooms["BeatStepper"] & { withNetwork(sound: Sound, options: BeatSettings, model: Freeable): Stepper<BeatTrack> };
+  BeatStream: CoreRooms["BeatStream"] & { withNetwork(sampleRate: number, options: BeatSettings, model: Freeable): BeatStream };
   ChunkTask: { new (model: SeparatorModel, left: Float32Array, right: Float32Array, gain: number, conditioning: boolean): ChunkTask };
 }
 
@@ -100,6 +107,13 @@ export interface ChunkTask extends Freeable {
   run(onProgress: (fraction: number) => void): void;
   supply(shape: number[], values: Float32Array): void;
   finish(): Float32Array<ArrayBuffer>;
+}
+
+/** Beats of a sound while it is heard. */
+export interface BeatStream extends Freeable, OpenedBeatStream {
+  push(channels: readonly Float32Array[]): Omit<BeatEvent, "kind">[];
+  flush(): Omit<BeatEvent, "kind">[];
+  readonly replaced: number;
 }
 
 /** A fingerprint. */

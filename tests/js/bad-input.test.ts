@@ -33,10 +33,12 @@ describe("arguments of the wrong kind are TypeErrors, thrown at once", () => {
   });
 
   it.each([
-    ["beats", { method: "tcn" }, 'options.method must be "auto" or "flux", got "tcn"'],
+    ["beats", { method: "best" }, 'options.method must be "auto" or "tcn" or "flux", got "best"'],
     ["beats", { minBpm: 10 }, "options.minBpm must be in 30..300 beats per minute, got 10"],
     ["beats", { meters: [2.5] }, "options.meters must be a list of whole numbers"],
-    ["beats", { threshold: 1 }, "options.threshold is not an option here"],
+    ["beats", { threshold: 2 }, "options.threshold must be in 0..1, got 2"],
+    ["beats", { observationLambda: 1 }, "options.observationLambda must be in 2..64, got 1"],
+    ["beats", { tempo: 1 }, "options.tempo is not an option here"],
     ["fingerprint", { algorithm: "chroma" }, 'options.algorithm must be "wang" or "panako" or "haitsma", got "chroma"'],
     ["fingerprint", { algorithm: "panako", profile: "dense" }, 'options.profile must be "default" or left out with algorithm panako'],
     ["fingerprint", { mix: "left" }, "options.mix must be"],

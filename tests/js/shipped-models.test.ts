@@ -49,7 +49,8 @@ describe.runIf(isShipped)("the models of the package", () => {
 
 it("the package has the models that its manifest names, byte for byte", () => {
   const manifest = isShipped ? JSON.parse(readFileSync(`${folder}manifest.json`, "utf8")) : { models: [] };
-  for (const { file, bytes, sha256 } of manifest.models) {
+  const filesOf = (model: { files?: [] }) => model.files ?? [model];
+  for (const { file, bytes, sha256 } of manifest.models.flatMap(filesOf)) {
     const content = readFileSync(`${folder}${file}`);
     expect([content.length, createHash("sha256").update(content).digest("hex")]).toEqual([bytes, sha256]);
   }

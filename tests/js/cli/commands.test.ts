@@ -21,6 +21,23 @@ describe("beats", () => {
     expect(words.stdout.trim().split("\n")).toHaveLength(found.beats.length + 1);
   });
 
+  test("--stream prints the beats as they are heard, and when", () => {
+    const file = writeWav(join(scratch(), "stream.wav"), [clicks(12, 44100, 120), clicks(12, 44100, 120)], 44100);
+    const { status, documents, stderr } = otolith("beats", file, "--stream", "--json");
+    expect(status, stderr).toBe(0);
+    const [{ events, latency, method, replaced }] = documents;
+    expect([method, replaced]).toEqual(["flux", 0]);
+    expect(events.length).toBeGreaterThanOrEqual(16);
+    for (const { kind, time, emittedAt } of events) {
+      expect(kind).toBe("beat");
+      expect(Math.abs((time % 0.5) - 0.25)).toBeLessThan(0.025); // as above
+      expect(emittedAt - time).toBeLessThanOrEqual(latency);
+    }
+    const words = otolith("beats", file, "--stream").stdout.trim().split("\n");
+    expect(words).toHaveLength(events.length + 1);
+    expect(otolith("beats", file, "--stream", "--click", "x.wav").status).toBe(2);
+  });
+
   test("--click writes the sound with clicks on the beats found", () => {
     const folder = scratch();
     const silentBetween = clicks(10, 44100, 120).map((value) => value * 0.05);
