@@ -7,7 +7,14 @@ import { make } from "./make.js";
 /** Alternatives beyond these are unlikely enough to be noise. */
 const ALTERNATIVES_SHOWN = 3;
 
-const METHODS: Readonly<Record<string, string>> = { flux: "spectral flux" };
+const METHODS: Readonly<Record<BeatTrack["method"], string>> = { tcn: "trained network", flux: "spectral flux" };
+
+/** Why it was flux. */
+const NOTICES: Readonly<Record<NonNullable<BeatTrack["notice"]>, string>> = {
+  "model-missing": "no network is shipped",
+  "model-refused": "the network could not be had",
+  "model-integrity": "the network's file is damaged",
+};
 
 /** Tempo with its confidence and alternatives, how it was found, and the beats as a table. */
 export class TempoPanel extends HTMLElement {
@@ -20,7 +27,7 @@ export class TempoPanel extends HTMLElement {
     const show = () => {
       const { song, jobs } = studio;
       if (song?.beats) {
-        result.replaceChildren(...describe(song.beats));
+        result.replaceChildren(...describe(song.beats), ...(song.beats.beats.length > 0 ? [clickSwitch(studio)] : []));
         return;
       }
       if (jobs.isRunning("beats")) {
@@ -56,11 +63,21 @@ function describe(track: BeatTrack): Node[] {
         tempo.steady ? "steady" : tempo.range ? `moves, ${tempo.range[0].toFixed(0)} to ${tempo.range[1].toFixed(0)} BPM` : "moves",
       ],
       ["Beats", `${beats.length}${meter ? `, ${meter.beatsPerBar} to the bar` : ", bars not known"}`],
-      ["Method", METHODS[track.method] ?? track.method],
+      ["Method", METHODS[track.method]],
+      ...(track.notice ? [["Because", NOTICES[track.notice]] as const] : []),
     ]),
   ];
   nodes.push(beatTable(track));
   return nodes;
+}
+
+/** Turns clicks on the beats on and off. */
+function clickSwitch(studio: Studio): HTMLElement {
+  const button = make("button", { type: "button" }, "Click on beats");
+  const show = () => button.setAttribute("aria-pressed", String(studio.transport.clicksOn));
+  button.addEventListener("click", () => void studio.toggleClicks().then(show));
+  show();
+  return button;
 }
 
 /** Names and values as a description list. */

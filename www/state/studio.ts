@@ -82,6 +82,20 @@ export class Studio extends EventTarget {
     this.#fire("beats");
   }
 
+  /** Lets clicks on the beats be heard with the song, or no longer. They are made when first asked for. */
+  async toggleClicks(): Promise<void> {
+    const { song, transport } = this;
+    if (!song?.beats) return;
+    if (!transport.hasClicks) {
+      const { beats, sound } = song;
+      const silence = { channels: [new Float32Array(sound.channels[0]?.length ?? 0)], sampleRate: sound.sampleRate };
+      const clicks = await this.engine.clickTrack(silence, beats, { mix: false, transfer: true });
+      if (this.song !== song) return;
+      await transport.setClicks(clicks);
+    }
+    transport.toggleClicks();
+  }
+
   /** Separates the open song into vocals and instrumental. Made pieces stay playable if it is cancelled. */
   async separate(): Promise<void> {
     const song = this.song;

@@ -49,6 +49,33 @@ export class Transport extends EventTarget {
   #duration = 0;
   #available = 0;
   #complete = false;
+  /** Clicks over the tracks, and what plays them; they end and begin with the tracks. */
+  #clicks: AudioBuffer | null = null;
+  #clicksOn = false;
+  #clickSource: AudioBufferSourceNode | null = null;
+
+  /** Whether clicks have been given. */
+  get hasClicks(): boolean {
+    return this.#clicks !== null;
+  }
+
+  /** Whether clicks are heard with the tracks. */
+  get clicksOn(): boolean {
+    return this.#clicksOn;
+  }
+
+  /** Takes clicks that last as long as the song; they are off. */
+  async setClicks(sound: Sound): Promise<void> {
+    this.#clicks = await toBuffer(sound);
+    this.#clicksOn = false;
+  }
+
+  /** Turns the clicks on or off. */
+  toggleClicks(): void {
+    this.#clicksOn = !this.#clicksOn && this.#clicks !== null;
+    if (this.#state === "playing") this.seek(this.position);
+    else this.#announce();
+  }
 
   /** What the transport is doing. */
   get state(): TransportState {
@@ -90,6 +117,8 @@ export class Transport extends EventTarget {
   clear(): void {
     this.#stopSources();
     this.#tracks.clear();
+    this.#clicks = null;
+    this.#clicksOn = false;
     this.#from = 0;
     this.#duration = 0;
     this.#available = 0;
@@ -215,7 +244,21 @@ export class Transport extends EventTarget {
     for (const track of this.#tracks.values()) {
       for (const piece of track.pieces) this.#schedule(track, piece);
     }
+    this.#scheduleClicks(context);
     this.#setState("playing");
+  }
+
+  #scheduleClicks(context: AudioContext): void {
+    if (!this.#clicks || !this.#clicksOn || this.#from >= this.#clicks.duration) return;
+    this.#clickSource = new AudioBufferSourceNode(context, { buffer: this.#clicks });
+    this.#clickSource.connect(context.destination);
+    this.#clickSource.start(this.#began, this.#from);
+  }
+
+  #stopClicks(): void {
+    this.#clickSource?.stop();
+    this.#clickSource?.disconnect();
+    this.#clickSource = null;
   }
 
   #schedule(track: Track, piece: Piece): void {
@@ -240,6 +283,7 @@ export class Transport extends EventTarget {
     this.#sources.delete(source);
     if (this.#sources.size > 0 || this.#state !== "playing") return;
     this.#from = this.#available;
+    this.#stopClicks();
     this.#setState(this.#complete ? "paused" : "waiting");
   }
 
@@ -250,6 +294,7 @@ export class Transport extends EventTarget {
       source.disconnect();
     }
     this.#sources.clear();
+    this.#stopClicks();
   }
 
   #gainOf(track: Track): number {
