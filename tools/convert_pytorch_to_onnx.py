@@ -115,10 +115,11 @@ def update_manifest(path: Path, entry: dict) -> None:
             kept.append(other)
             continue
         released = [dict(other, previous=None), *other["previous"]]
-        keys = ("model_version", "file", "bytes", "sha256", "min_package_version")
+        keys = ("model_version", "file", "bytes", "sha256", "files", "min_package_version")
         entry["previous"] = [
-            {key: old[key] for key in keys} for old in released
-            if old["model_version"] != entry["model_version"] and (path.parent / old["file"]).exists()
+            {key: old[key] for key in keys if key in old} for old in released
+            if old["model_version"] != entry["model_version"]
+            and all((path.parent / graph["file"]).exists() for graph in old.get("files", [old]))
         ]
     manifest["models"] = sorted([*kept, entry], key=lambda item: item["name"])
     temporary = path.with_suffix(".json.part")
