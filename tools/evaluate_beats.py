@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 
 import mir_eval
@@ -42,6 +43,27 @@ def otolith(command: list[str], method: str):
             "beats": found["beats"], "downbeats": found["downbeats"], "bpm": found["tempo"]["bpm"],
             "confidence": found["tempo"]["confidence"], "seconds": found.get("seconds", time.perf_counter() - began),
         }
+
+    return track
+
+
+def network(checkpoint: Path):
+    """A checkpoint with the plain decoder of `tools.beat_decoder`: what a network is worth before, and without, the product."""
+    from tools.beat_activations import activations, load_network
+    from tools.beat_decoder import decode_beats, decode_downbeats, tempo_of
+    from tools.train.beat_features import band_magnitudes, log_bands
+
+    model, _ = load_network(checkpoint)
+
+    def track(path: Path) -> dict:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        if rate != 44100:
+            raise ValueError(f"{path} has {rate} Hz, needed are 44100")
+        began = time.perf_counter()
+        found, _ = activations(model, log_bands(band_magnitudes(samples.T)))
+        beats = decode_beats(found[0])
+        downbeats = decode_downbeats(beats, found[1])
+        return {"beats": beats, "downbeats": downbeats, "bpm": tempo_of(beats), "seconds": time.perf_counter() - began}
 
     return track
 
@@ -135,11 +157,13 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--otolith", default="node dist/cli.js", help="command that begins otolith's command line")
     parser.add_argument("--methods", nargs="*", default=["flux", "tcn"])
+    parser.add_argument("--networks", nargs="*", type=Path, default=[], help="checkpoints, decoded in Python")
     parser.add_argument("--peers", nargs="*", default=["librosa"], choices=["librosa", "essentia", "essentia-degara", "aubio", "music-tempo"])
     parser.add_argument("--music-tempo", type=Path, default=Path("tools/.work"), help="folder whose node_modules has music-tempo")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     trackers = {f"otolith {method}": otolith(shlex.split(options.otolith), method) for method in options.methods}
+    trackers |= {f"{path.stem} (Python decoder)": network(path) for path in options.networks}
     makers = {"librosa": librosa_tracker, "aubio": aubio_tracker, "music-tempo": lambda: music_tempo_tracker(options.music_tempo)}
     for peer in options.peers:
         try:
@@ -168,8 +192,11 @@ def main() -> int:
         }
         for name, table in rows.items()
     }
-    show = lambda value, digits=3: "-" if value is None else f"{value:.{digits}f}"  # noqa: E731
-    print("| tracker | mean F | CMLt | AMLt | tempo ±0.2 % | ±4 % | octave errors | downbeat F | x real time |\n|---|---|---|---|---|---|---|---|---|")
+
+    def show(value: float | None, digits: int = 3) -> str:
+        return "-" if value is None else f"{value:.{digits}f}"
+
+    print("| tracker | mean F | CMLt | AMLt | tempo ±0.2 % | ±4 % | octave errors | downbeat F | x real time |\n|" + "---|" * 9)
     for name, table in summary.items():
         print(f"| {name} | " + " | ".join(show(table["all"][key], 0 if key == "speed" else 3) for key in keys) + " |")
     names = list(dict.fromkeys(groups))
@@ -180,7 +207,8 @@ def main() -> int:
         print(f"failed: {line}", file=sys.stderr)
     if options.json:
         named = {name: [{"file": path.name, **row} for path, row in zip(files, table, strict=True)] for name, table in rows.items()}
-        document = {"files": len(files), "summary": summary, "rows": named, "failures": failures}
+        versions = {name: version(name) for name in ("mir_eval", *options.peers) if name in ("mir_eval", "librosa", "aubio")}
+        document = {"versions": versions, "files": len(files), "summary": summary, "rows": named, "failures": failures}
         options.json.write_text(json.dumps(document, indent=1) + "\n")
     return 0
 
