@@ -12,7 +12,7 @@ import torch
 from tools.record_provenance import rounded
 
 SOURCES = (
-    {"name": "otolith synthesisers, drum kits, composer (tools/corpus/beat_music.py)", "licence": "MIT OR Apache-2.0", "use": "training and evaluation"},
+    {"name": "otolith synthesisers, drum kits, composer of beat music", "licence": "MIT OR Apache-2.0", "use": "training and evaluation"},
     {"name": "fluid-soundfont-gm, one-shots", "licence": "MIT", "use": "training"},
     {"name": "timgm6mb-soundfont, one-shots", "licence": "GPL-2", "use": "held-out evaluation only"},
 )

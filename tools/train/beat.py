@@ -24,7 +24,7 @@ RECIPE = "beats-1"
 FEWEST_STEPS = 20
 REFRESH_STEPS = 50
 EXTENSION_STEPS = 120
-"""Steps that a run which is at its end is first given when it gets more time; then the measured pace decides."""
+"""Steps that a run which gets more time is at first given; then the measured pace decides."""
 TEMPO_WEIGHT = 0.03
 """Brings the tempo's cross-entropy, which begins at ln 300, to the size of the other two."""
 
@@ -93,8 +93,8 @@ def main() -> int:
     training.stop_on_termination()
     if options.resume:
         training.restore(torch.load(options.checkpoint, map_location="cpu", weights_only=True))
-        if deadline is not None and training.progress.step >= training.plan.steps:
-            training.plan.steps = training.progress.step + EXTENSION_STEPS
+        if deadline is not None:
+            training.plan.steps = max(training.plan.steps, training.progress.step + EXTENSION_STEPS)
         print(f"resumed at step {training.progress.step} of {training.plan.steps}", flush=True)
     elif options.steps is None:
         seconds = time_steps(training, training.batch_of(0, *training.size_at(0)))

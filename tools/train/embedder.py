@@ -19,6 +19,8 @@ RECIPE = "embedder-1"
 TEMPERATURE = 0.05
 FEWEST_STEPS = 20
 REFRESH_STEPS = 25
+EXTENSION_STEPS = 120
+"""Steps that a run which gets more time is at first given; then the measured pace decides."""
 
 
 def nt_xent(clean: torch.Tensor, spoilt: torch.Tensor) -> torch.Tensor:
@@ -79,6 +81,8 @@ def main() -> int:
     training.stop_on_termination()
     if options.resume:
         training.restore(torch.load(options.checkpoint, map_location="cpu", weights_only=True))
+        if deadline is not None:
+            training.plan.steps = max(training.plan.steps, training.progress.step + EXTENSION_STEPS)
         print(f"resumed at step {training.progress.step} of {training.plan.steps}", flush=True)
     elif options.steps is None:
         begun = time.monotonic()

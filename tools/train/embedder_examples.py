@@ -16,7 +16,7 @@ OFFSET = 0.2
 SPEED = 0.02
 NOISE_DB = (-5.0, 15.0)
 CODECS = (("libmp3lame", "mp3", (8, 16, 24, 32)), ("aac", "adts", (8, 16, 24)), ("libopus", "ogg", (8, 12, 16, 24)))
-CODED_SHARE = 0.3
+CODED_SHARE, MOST_CODED = 0.3, 24
 PER_PIECE = 4
 """Windows of one piece in a batch: neighbours are the hardest negatives."""
 SPACING = 1.5
@@ -97,7 +97,7 @@ class PairExamples:
             raise ValueError(f"{folder} holds no rendered pieces: run tools.corpus.beat_render")
         rng = np.random.default_rng([seed, 0xC0DE])
         jobs = []
-        for index in range(int(CODED_SHARE * len(self.clean))):
+        for index in range(min(MOST_CODED, int(CODED_SHARE * len(self.clean)))):
             codec, container, rates = CODECS[int(rng.integers(len(CODECS)))]
             jobs.append((index, codec, container, int(rng.choice(rates))))
         with ThreadPoolExecutor(2) as pool:
