@@ -53,7 +53,8 @@ describe("the tarball", () => {
   test("holds every model file that its manifest names, as it claims", () => {
     const { models } = JSON.parse(readFileSync(join(root, "dist/models/manifest.json"), "utf8"));
     expect(models.length).toBeGreaterThan(0);
-    for (const { file, bytes } of models) {
+    const filesOf = (model: { files?: [] }) => model.files ?? [model];
+    for (const { file, bytes } of models.flatMap(filesOf)) {
       expect(files).toContain(`dist/models/${file}`);
       expect(statSync(join(root, "dist/models", file)).size).toBe(bytes);
     }
