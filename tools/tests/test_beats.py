@@ -11,11 +11,13 @@ from tools.beat_activations import activations
 from tools.beat_export import run_files
 from tools.beat_onnx import graphs
 from tools.corpus.beat_music import MELODY_CELLS, TRESILLO, Knobs, make_piece
-from tools.corpus.beat_render import through_codec
+from tools.corpus.beat_render import through_codec, write_piece
 from tools.corpus.grammar import EVALUATION, TRAINING
+from tools.train.beat import build
 from tools.train.beat_examples import tempo_target, widened
 from tools.train.beat_features import BANDS, band_magnitudes, filterbank, knots, log_bands
 from tools.train.beat_network import CAUSAL, OFFLINE, BeatNetwork, stream_weights
+from tools.train.loop import Plan
 
 
 def test_features_are_those_of_a_direct_transform_in_f64():
@@ -122,3 +124,21 @@ def test_graphs_have_no_operator_that_the_contract_does_not_name():
         for model in graphs(BeatNetwork(size), {}).values():
             assert {node.op_type for node in model.graph.node} <= named
             onnxruntime.InferenceSession(model.SerializeToString())
+
+
+def test_a_resumed_training_equals_an_unbroken_one(tmp_path: Path):
+    for seed in range(2):
+        write_piece(make_piece(seed, 12.0, []), tmp_path / f"{seed:06d}.npz")
+    plan = {"seed": 1, "steps": 6, "batch": 2, "crop_seconds": 3.0, "long_seconds": 3.0}
+
+    def weights(stops: tuple[int, ...]) -> torch.Tensor:
+        checkpoint = tmp_path / f"{len(stops)}.pt"
+        training = build(Plan(**plan), tmp_path, False, None)
+        for number, stop in enumerate(stops):
+            if number:
+                training = build(Plan(**plan), tmp_path, False, None)
+                training.restore(torch.load(checkpoint, map_location="cpu", weights_only=True))
+            training.run(stop, checkpoint, None, lambda line: None)
+        return torch.cat([value.flatten() for value in training.network.state_dict().values()])
+
+    assert torch.equal(weights((4,)), weights((2, 4)))

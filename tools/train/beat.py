@@ -92,7 +92,9 @@ def main() -> int:
     training = build(plan, options.pieces, options.causal, options.most, options.front_from)
     training.stop_on_termination()
     if options.resume:
-        training.restore(torch.load(options.checkpoint, map_location="cpu", weights_only=True))
+        state = torch.load(options.checkpoint, map_location="cpu", weights_only=True)
+        training.restore(state)
+        training.description |= {key: state[key] for key in ("front_from_step",) if key in state}
         if deadline is not None:
             training.plan.steps = max(training.plan.steps, training.progress.step + EXTENSION_STEPS)
         print(f"resumed at step {training.progress.step} of {training.plan.steps}", flush=True)
