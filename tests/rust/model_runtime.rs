@@ -5,13 +5,14 @@ use otolith::model::{Entry, Manifest, Model};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Shipped models with their bytes; there is at least one.
+/// Shipped separators with their bytes; there is at least one.
 fn shipped() -> Vec<(Entry, Vec<u8>)> {
     let json = std::fs::read_to_string(format!("{ROOT}/models/manifest.json")).unwrap();
     let manifest = Manifest::parse(&json, env!("CARGO_PKG_VERSION")).unwrap();
     let read = |entry: &Entry| std::fs::read(format!("{ROOT}/models/{}", entry.file.as_ref().unwrap())).unwrap();
-    assert!(!manifest.models.is_empty());
-    manifest.models.into_iter().map(|entry| (entry.clone(), read(&entry))).collect()
+    let found: Vec<_> = manifest.models.into_iter().filter(|entry| entry.kind == "separator").collect();
+    assert!(!found.is_empty());
+    found.into_iter().map(|entry| (entry.clone(), read(&entry))).collect()
 }
 
 /// The input of the stored references: a multiplicative hash, the same in every language.
