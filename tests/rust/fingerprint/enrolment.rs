@@ -186,3 +186,16 @@ fn a_track_longer_than_a_part_is_found_throughout() {
     let whole = catalog.find(&print_of(long, Profile::Default), &MatchOptions::default()).unwrap();
     assert!(whole[0].offset.abs() <= 0.02, "{whole:?}");
 }
+
+#[test]
+fn a_hundred_thousand_tracks_of_one_sound_leave_a_query_bounded() {
+    let mut catalog = Catalog::new(Profile::Default);
+    let print = print_of(music(5, 1.0, 8_000), Profile::Default);
+    for number in 0..100_000 {
+        catalog.enrol(&format!("{number:06}"), "null", &print, Replace::No).unwrap();
+    }
+    let hits = catalog.find(&print, &MatchOptions { min_confidence: Some(0.0), ..MatchOptions::default() }).unwrap();
+    // At most 2^20 votes are read, whatever the number of tracks: those of ten of its crowded keys.
+    assert_eq!(hits.len(), 5);
+    assert!(hits.iter().all(|hit| hit.histogram.counts.iter().sum::<u32>() < 100), "{hits:?}");
+}
