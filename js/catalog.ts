@@ -53,8 +53,10 @@ export interface MatchOptions extends SoundOptions {
   readonly top?: number;
   /** Most matches given of one track, 1..10, since a clip may recur in it. Default 1. */
   readonly perTrack?: number;
-  /** Least confidence of a match, 0..1. */
+  /** Least confidence of a match, 0..1. Default: the one that lets one stranger in a thousand pass. */
   readonly minConfidence?: number;
+  /** For `panako`: largest change of tempo, pitch or speed that is looked for, 0..0.25. Default 0.16. */
+  readonly maxChange?: number;
 }
 
 /** A track that a sound was found in. */
@@ -65,7 +67,7 @@ export interface Match {
   readonly metadata: unknown;
   /** 0..1: share of right ones among matches with this much evidence. */
   readonly confidence: number;
-  /** Landmarks of the query that agree on the offset. */
+  /** Landmarks of the query that agree on the place. */
   readonly votes: number;
   /** Position in the track, in seconds, at which the query starts; negative if the query starts earlier. */
   readonly offset: number;
@@ -262,14 +264,16 @@ export class Catalog {
    * Errors: those of `engine.fingerprint`; `invalid-input` for a print of another algorithm or profile.
    */
   match(input: AudioInput | Fingerprint, options?: MatchOptions): Job<Match[]> {
-    const reader = new OptionReader(options, "options", [...SOUND_OPTIONS, "top", "perTrack", "minConfidence"]);
+    const reader = new OptionReader(options, "options", [...SOUND_OPTIONS, "top", "perTrack", "minConfidence", "maxChange"]);
     const top = reader.number("top", { min: 1, max: 100, whole: true });
     const perTrack = reader.number("perTrack", { min: 1, max: 10, whole: true });
     const minConfidence = reader.number("minConfidence", { min: 0, max: 1 });
+    const maxChange = reader.number("maxChange", { min: 0, max: 0.25 });
     const settings = {
       ...(top !== undefined && { top }),
       ...(perTrack !== undefined && { perTrack }),
       ...(minConfidence !== undefined && { minConfidence }),
+      ...(maxChange !== undefined && { maxChange }),
     };
     return this.#printJob(
       input,

@@ -156,6 +156,7 @@ export interface MatchSettings {
   top?: number;
   perTrack?: number;
   minConfidence?: number;
+  maxChange?: number;
 }
 
 /** How beats are to be found: by the network that is loaded under the key `model`, or without one and why. */

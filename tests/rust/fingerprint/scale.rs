@@ -65,3 +65,11 @@ fn what_lies_beyond_the_largest_change_is_not_looked_for() {
         assert!(error.to_string().contains("maxChange"), "{error}");
     }
 }
+
+#[test]
+fn options_have_the_names_of_the_package() {
+    let options: MatchOptions =
+        serde_json::from_str(r#"{ "maxChange": 0.2, "neighbours": "all", "minConfidence": 0.4, "perTrack": 2 }"#).unwrap();
+    assert_eq!((options.max_change, options.min_confidence, options.per_track, options.top), (0.2, Some(0.4), 2, 5));
+    assert_eq!(options.neighbours, otolith::fingerprint::matching::Neighbours::All);
+}
