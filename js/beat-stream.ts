@@ -120,7 +120,7 @@ export async function openBeatStream(
   const sampleRate = reader.number("sampleRate", { min: 8_000, max: 192_000, unit: "Hz", whole: true });
   if (sampleRate === undefined) throw reader.wrong("sampleRate", "a whole number in 8000..192000 Hz");
   const settings = readBeatSettings(reader);
-  const method = settings.method ?? "auto";
+  const { method } = settings;
   const found = await findNetwork(workshop, "beat-activations-causal", method, { signal: closed, started: () => {}, report: () => {} });
   const { link, opened } = await open(start, found, method, { sampleRate, options: settings });
   const stream: BeatStream = new BeatStream(sampleRate, opened, link, () => onClose(stream));

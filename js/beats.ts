@@ -16,8 +16,9 @@ import type { SoundInput } from "./worker/protocol.js";
 /** How beats are looked for. */
 export interface BeatSettings {
   /**
-   * `tcn`: a trained network and a Bayesian tracker; `flux`: spectral flux and dynamic programming, which needs no model; `auto` (default):
-   * the network if it can be had, else flux. The result says which it was, and why.
+   * `flux` (default): spectral flux and dynamic programming, which needs no model; `tcn`: a trained network and a Bayesian tracker; `auto`:
+   * the network if it can be had, else flux. The result says which it was, and why. The network is not the default as long as it is weaker
+   * on downbeats and on slow pieces.
    */
   readonly method?: BeatMethod;
   /** Slowest tempo considered, beats per minute, 30..300. Default 55. */
@@ -88,7 +89,7 @@ export const TRACKING_OPTIONS = [
 ] as const;
 
 /** @internal */
-export function readBeatSettings(reader: OptionReader): BeatSettings {
+export function readBeatSettings(reader: OptionReader): BeatSettings & { readonly method: BeatMethod } {
   const settings = {
     method: reader.oneOf("method", ["auto", "tcn", "flux"] as const),
     minBpm: reader.number("minBpm", BPM),
@@ -99,7 +100,8 @@ export function readBeatSettings(reader: OptionReader): BeatSettings {
     observationLambda: reader.number("observationLambda", { min: 2, max: 64 }),
     threshold: reader.number("threshold", { min: 0, max: 1 }),
   };
-  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
+  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
+  return { method: "flux", ...Object.fromEntries(given) };
 }
 
 /** @internal */
@@ -114,7 +116,7 @@ export function beats(workshop: BeatWorkshop, input: AudioInput, options: BeatOp
       workshop.analyses.run(async () => {
         job.started();
         const sound = await openSound(workshop, held, job);
-        const found = await findNetwork(workshop, "beat-activations", settings.method ?? "auto", job);
+        const found = await findNetwork(workshop, "beat-activations", settings.method, job);
         return track(workshop, sound, settings, found, job);
       }, job.signal),
     jobOptions,
@@ -124,7 +126,7 @@ export function beats(workshop: BeatWorkshop, input: AudioInput, options: BeatOp
 async function track(
   workshop: BeatWorkshop,
   sound: SoundInput,
-  settings: BeatSettings,
+  settings: ReturnType<typeof readBeatSettings>,
   found: BeatNetwork,
   job: JobContext,
 ): Promise<BeatTrack> {
@@ -139,7 +141,7 @@ async function track(
         await loadNetwork(link, network, job.signal);
         job.report("load", 1, 1);
       } catch (thrown) {
-        return noticeOf(thrown, settings.method ?? "auto");
+        return noticeOf(thrown, settings.method);
       }
       return link.call("beats", { ...sound, options: settings, model: network.key }, options);
     });

@@ -13,7 +13,7 @@ export const beats: Command = {
     method: {
       type: "string",
       value: "NAME",
-      help: "tcn, the trained network; flux, spectral flux; auto (default), the network if there is one",
+      help: "flux (default), spectral flux; tcn, the trained network; auto, the network if it can be had",
     },
     click: { type: "string", value: "OUT.wav", help: "write the sound with a click on every beat, a higher one on downbeats" },
     stream: { type: "boolean", help: "hear the file as it would come from a microphone, and print each beat as it is told" },
