@@ -4,6 +4,7 @@
 mod kernel_list;
 mod kernels;
 mod lanes;
+mod lanes_check;
 mod mask_network;
 mod model_manifest;
 #[cfg(feature = "neural")]

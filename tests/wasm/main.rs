@@ -14,6 +14,9 @@ mod fingerprint_parity;
 #[path = "../rust/kernel_list.rs"]
 mod kernel_list;
 mod kernels;
+mod lanes;
+#[path = "../rust/lanes_check.rs"]
+mod lanes_check;
 #[path = "../rust/mask_network.rs"]
 mod mask_network;
 mod separate;
