@@ -1,5 +1,7 @@
-import { type Engine, type EngineOptions, startEngine } from "./engine.js";
+import { type Engine, startEngine } from "./engine.js";
+import type { EngineOptions } from "./engine-options.js";
 import { detectEnvironment } from "./environment.js";
+import { OtolithError } from "./errors.js";
 import { CacheStorageModelCache, FallbackModelCache, IndexedDbModelCache, MemoryModelCache } from "./model-cache.js";
 import type { Platform, ScriptUrl, WorkerPort } from "./platform.js";
 import { findWebAudioDecode } from "./web-audio-decoder.js";
@@ -21,6 +23,7 @@ function browserPlatform(): Platform {
     fetch: (url, signal) => fetch(url, { credentials: "omit", signal }),
     decode: findWebAudioDecode(globalThis),
     coreUrl: () => new URL("./core.wasm", import.meta.url),
+    gpuModule,
     neuralUrl: () => new URL("./neural.wasm", import.meta.url),
     baseUrl: globalThis.document?.baseURI ?? globalThis.location?.href,
     openModelCache,
@@ -47,6 +50,18 @@ function startWorker(url: ScriptUrl | undefined): WorkerPort {
     port.onFailure(event.message ?? "no reason is given: see the browser's console");
   };
   return port;
+}
+
+function gpuModule(url: string | URL | undefined): string {
+  if (url !== undefined) return new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href).href;
+  // Import maps are the page's alone: the worker gets what the page makes of the name. In a variable, so that no bundler follows it.
+  const name = "onnxruntime-web/webgpu";
+  try {
+    return import.meta.resolve(name);
+  } catch (cause) {
+    const advice = `set urls.onnxruntime to where the module ${name} is served, or name it in an import map`;
+    throw new OtolithError("gpu-unavailable", `the graphics processor cannot be used: ${advice}`, { cause });
+  }
 }
 
 function openModelCache(warn: (message: string) => void) {

@@ -1,84 +1,38 @@
 import { type DecodedAudio, decode, type SoundOptions } from "./analysis.js";
-import { type AudioInput, type AudioSamples, holdSamples } from "./audio-input.js";
+import { type AudioBufferLike, type AudioInput, type AudioSamples, holdSamples } from "./audio-input.js";
 import { Authorization, type Authorize, type UsageEntry } from "./authorization.js";
 import { type BeatStream, type BeatStreamOptions, openBeatStream } from "./beat-stream.js";
 import { type BeatOptions, type BeatTrack, beats, type ClickTrackOptions, clickTrack } from "./beats.js";
 import { Catalog, type CatalogOptions, type CatalogSettings, isSameCatalog, openedOtherwise, readCatalogOptions } from "./catalog.js";
+import {
+  type CheckedLimits,
+  type CheckedUrls,
+  type EngineOptions,
+  type Logger,
+  readLimits,
+  readLogger,
+  readUrls,
+} from "./engine-options.js";
 import { type Environment, missingFrom } from "./environment.js";
 import { disposedError, OtolithError } from "./errors.js";
+import { CostBook, type Estimate, estimate, type SoundSize } from "./estimate.js";
 import { type Fingerprint, type FingerprintOptions, fingerprint } from "./fingerprint.js";
+import { GpuProvider } from "./gpu-provider.js";
 import type { Job } from "./job.js";
 import { Line } from "./line.js";
-import { Models, type ModelsOption } from "./models.js";
+import { Models } from "./models.js";
 import { OptionReader, show } from "./options.js";
 import { packageVersion } from "./package-version.js";
-import type { Platform, ScriptUrl } from "./platform.js";
-import { Policy, type PolicyOption, readTier, type Tier } from "./policy.js";
+import type { Platform } from "./platform.js";
+import { Policy, readTier, type Tier } from "./policy.js";
 import { JobQueue } from "./queue.js";
 import type { SeparationJob } from "./separation-job.js";
 import type { SeparationOptions } from "./separation-options.js";
 import { type SeparationWorkshop, separate, separateEach } from "./separator.js";
-import { WasmFiles, type WasmSource } from "./wasm-files.js";
+import { WasmFiles } from "./wasm-files.js";
 import { WorkerLink } from "./worker/link.js";
 import { WorkerPool } from "./worker/pool.js";
-import type { SoundLimits, WavFormat, WorkerKind } from "./worker/protocol.js";
-
-/** Options of `createEngine`. */
-export interface EngineOptions {
-  /** Workers that compute at once, 1..64. Default: one less than the processors, at least 1 and at most 4. */
-  readonly workers?: number;
-  /** What the user has paid for: read once, here. Default "none": a page without tiers. */
-  readonly tier?: Tier;
-  /** What tiers include, where that is not the default. */
-  readonly policy?: PolicyOption;
-  /** Asked before each separation; see {@link Authorize}. Default: everything is allowed. */
-  readonly authorize?: Authorize;
-  /** Where models come from: see {@link ModelsOption}. Default: the package's own files. */
-  readonly models?: ModelsOption;
-  /** Where the package's files are served, if not beside its script. */
-  readonly urls?: EngineUrls;
-  /** How much a call may ask for. */
-  readonly limits?: EngineLimits;
-  /** Where warnings go. Default: the console, which gets one if two copies of the package are loaded. */
-  readonly logger?: Logger;
-}
-
-/** Addresses of the package's files. */
-export interface EngineUrls {
-  /** `worker.js`. Passed on untouched, so it may be a `TrustedScriptURL`. */
-  readonly worker?: ScriptUrl;
-  /** `core.wasm`, or the file itself. */
-  readonly core?: WasmSource;
-  /** `neural.wasm`, or the file itself. It is fetched when the first separation needs it. */
-  readonly neural?: WasmSource;
-}
-
-/** Limits, each checked before memory is taken; beyond it a call rejects with `limit`. */
-export interface EngineLimits {
-  /** Longest sound, in seconds. Default 14 400. */
-  readonly durationSeconds?: number;
-  /** Largest encoded file, in bytes. Default 1 GiB. */
-  readonly inputBytes?: number;
-  /** Largest decoded sound, in bytes of planar 32-bit samples. Default 1 GiB: 50 min of stereo at 44.1 kHz. */
-  readonly decodedBytes?: number;
-  /** Packets that a decoder may read per byte of the file, plus 1000. Default 1. */
-  readonly packetsPerByte?: number;
-  /** Largest whole result of a separation, in bytes. Default 2 GiB. */
-  readonly resultBytes?: number;
-  /** Separations that run at once, 1..16; the others wait. Default 1: each uses all workers. */
-  readonly concurrentJobs?: number;
-  /** Milliseconds that the `authorize` hook may take, 1..600 000. Default 30 000. */
-  readonly authorizeMs?: number;
-}
-
-/** Takes the engine's warnings. */
-export interface Logger {
-  /** A sentence about something that still works, but not as well as it could. */
-  warn(message: string): void;
-}
-
-const GIB = 1024 ** 3;
-const SOUND_LIMITS = ["durationSeconds", "inputBytes", "decodedBytes", "packetsPerByte"] as const;
+import type { WavFormat, WorkerKind } from "./worker/protocol.js";
 
 /** What this copy of the package leaves on the global object, for another copy to find. */
 const COPY = { version: packageVersion };
@@ -109,7 +63,19 @@ export async function startEngine(options: EngineOptions | undefined, platform: 
   warnOfSecondCopy(logger);
   const closed = new AbortController();
   const wasm = new WasmFiles(platform, urls.wasm, closed.signal);
-  const engine = new Engine({ platform, models, wasm, workers, tier, policy, authorization, closed, limits, workerUrl: urls.worker });
+  const engine = new Engine({
+    platform,
+    models,
+    wasm,
+    workers,
+    tier,
+    policy,
+    authorization,
+    closed,
+    limits,
+    urls,
+    warn: (message) => logger.warn(message),
+  });
   try {
     await engine.warmUp();
   } catch (thrown) {
@@ -129,7 +95,8 @@ interface EngineParts {
   readonly authorization: Authorization;
   readonly closed: AbortController;
   readonly limits: CheckedLimits;
-  readonly workerUrl: ScriptUrl | undefined;
+  readonly urls: CheckedUrls;
+  readonly warn: (message: string) => void;
 }
 
 /** Music listening in workers. Made by `createEngine`; `dispose` it when it is no longer needed. */
@@ -150,7 +117,7 @@ export class Engine {
 
   /** @internal */
   constructor(parts: EngineParts) {
-    const { platform, models, wasm, workers, tier, policy, authorization, limits } = parts;
+    const { platform, models, wasm, workers, tier, policy, authorization, limits, urls, warn } = parts;
     this.environment = platform.environment;
     this.workers = workers;
     this.queue = new JobQueue(limits.concurrentJobs);
@@ -158,6 +125,7 @@ export class Engine {
     this.#workshop = {
       platform,
       models,
+      costs: new CostBook(),
       wasm,
       workers,
       tier,
@@ -167,9 +135,14 @@ export class Engine {
       // A separation's home worker idles while its chunks are inferred: it comes on top.
       core: new WorkerPool(workers + limits.concurrentJobs, () => this.#startWorker("core")),
       neural: new WorkerPool(workers, () => this.#startWorker("neural")),
+      gpu: new GpuProvider({
+        module: () => platform.gpuModule(urls.onnxruntime),
+        start: (params) => WorkerLink.open(platform.startWorker(urls.worker), "openGpu", params),
+      }),
+      warn,
       analyses: new Line(workers),
       limits: limits.sound,
-      inputBytes: limits.sound.inputBytes ?? GIB,
+      inputBytes: limits.inputBytes,
       resultBytes: limits.resultBytes,
     };
   }
@@ -196,6 +169,16 @@ export class Engine {
    */
   separateAll(inputs: Iterable<AudioInput>, options?: SeparationOptions): AsyncGenerator<BatchItem, void, undefined> {
     return inOrder(separateEach(this.#workshop, inputs, options).map((job) => this.#track(job)));
+  }
+
+  /**
+   * Says what a separation will take, before it runs: bytes, seconds and what has to be fetched. Nothing is fetched for it, and nobody is
+   * asked to authorize it.
+   *
+   * Errors: `not-authorized` for what the tier does not include; `model-load` if there is no such model.
+   */
+  estimate(sound: SoundSize | AudioSamples | AudioBufferLike, options?: SeparationOptions): Promise<Estimate> {
+    return estimate(this.#workshop, sound, options);
   }
 
   /** Every separation that was allowed, in order: one entry a job, made before it is queued and kept if it fails. */
@@ -320,6 +303,7 @@ export class Engine {
     for (const job of this.#jobs) job.cancel(reason);
     this.#workshop.core.close(reason);
     this.#workshop.neural.close(reason);
+    this.#workshop.gpu.close(reason);
     for (const stream of this.#streams) stream.close();
     const catalogs = [...this.#catalogs.values()].map(({ catalog }) => catalog);
     for (const opened of await Promise.allSettled(catalogs)) if (opened.status === "fulfilled") void opened.value.close();
@@ -353,9 +337,9 @@ export class Engine {
   }
 
   async #startWorker(kind: WorkerKind): Promise<WorkerLink> {
-    const { platform, wasm, closed, workerUrl } = this.#parts;
+    const { platform, wasm, closed, urls } = this.#parts;
     const module = await wasm.module(kind);
-    const { link, version } = await WorkerLink.start(platform.startWorker(workerUrl), kind, module);
+    const { link, version } = await WorkerLink.start(platform.startWorker(urls.worker), kind, module);
     if (version === packageVersion && !closed.signal.aborted) return link;
     const message = `${kind}.wasm is of version ${version}, the script of ${packageVersion}: serve the files of one version`;
     const reason: unknown = closed.signal.aborted ? closed.signal.reason : new OtolithError("unsupported-environment", message);
@@ -404,57 +388,6 @@ export interface InspectOptions {
   readonly hashes?: number;
   /** Peaks to list, at most. Default 0. */
   readonly peaks?: number;
-}
-
-interface CheckedLimits {
-  readonly sound: SoundLimits;
-  readonly resultBytes: number;
-  readonly concurrentJobs: number;
-  readonly authorizeMs: number;
-}
-
-function readLimits(reader: OptionReader): CheckedLimits {
-  const limits = new OptionReader(reader.any("limits"), "options.limits", [
-    ...SOUND_LIMITS,
-    "resultBytes",
-    "concurrentJobs",
-    "authorizeMs",
-  ]);
-  const sound: SoundLimits = {};
-  for (const name of SOUND_LIMITS) {
-    const value = limits.number(name, { min: 0, max: Number.MAX_SAFE_INTEGER });
-    if (value !== undefined) sound[name] = value;
-  }
-  return {
-    sound,
-    resultBytes: limits.number("resultBytes", { min: 0, max: Number.MAX_SAFE_INTEGER }) ?? 2 * GIB,
-    concurrentJobs: limits.number("concurrentJobs", { min: 1, max: 16, whole: true }) ?? 1,
-    authorizeMs: limits.number("authorizeMs", { min: 1, max: 600_000 }) ?? 30_000,
-  };
-}
-
-function readUrls(reader: OptionReader): { worker: ScriptUrl | undefined; wasm: Partial<Record<WorkerKind, WasmSource>> } {
-  const urls = new OptionReader(reader.any("urls"), "options.urls", ["worker", "core", "neural"]);
-  const wasm: Partial<Record<WorkerKind, WasmSource>> = {};
-  for (const kind of ["core", "neural"] as const) {
-    const source = urls.any(kind);
-    if (source === undefined) continue;
-    if (!isWasmSource(source)) throw urls.wrong(kind, "a string, URL, Response, ArrayBuffer or WebAssembly.Module");
-    wasm[kind] = source;
-  }
-  return { worker: urls.any("worker") as ScriptUrl | undefined, wasm };
-}
-
-function isWasmSource(value: unknown): value is WasmSource {
-  if (typeof value === "string" || value instanceof URL || value instanceof ArrayBuffer) return true;
-  return value instanceof Response || value instanceof WebAssembly.Module;
-}
-
-function readLogger(reader: OptionReader): Logger {
-  const logger = reader.any("logger");
-  if (logger === undefined) return console;
-  if (typeof (logger as Partial<Logger> | null)?.warn !== "function") throw reader.wrong("logger", "an object with a function warn");
-  return logger as Logger;
 }
 
 function warnOfSecondCopy(logger: Logger): void {

@@ -1,9 +1,11 @@
+import { OtolithError } from "./errors.js";
+import type { GpuNetwork } from "./gpu-provider.js";
 import type { JobContext } from "./job.js";
 import type { ChosenModel } from "./models.js";
 import type { Pieces } from "./pieces.js";
-import type { WorkerLink } from "./worker/link.js";
+import type { CallOptions, WorkerLink } from "./worker/link.js";
 import type { WorkerPool } from "./worker/pool.js";
-import type { SegmentData } from "./worker/protocol.js";
+import type { ChunkDevice, ChunkParams, ChunkStems, NetworkTensor, SegmentData } from "./worker/protocol.js";
 
 /** What the chunks of one separation are run with. @internal */
 export interface Inference {
@@ -16,10 +18,14 @@ export interface Inference {
   readonly bytes: ArrayBuffer;
   readonly chunkCount: number;
   readonly conditioning: boolean;
+  /** The network on the graphics processor, for jobs that may use it and where it passed. */
+  readonly gpu: GpuNetwork | undefined;
+  /** Told once why the graphics processor is given up. */
+  readonly onGpuLost: (reason: unknown) => void;
   /** Where its segments are read, slowly perhaps. */
   readonly pieces: Pick<Pieces<unknown>, "room">;
-  /** Told each segment, in order. */
-  readonly onSegment: (segment: SegmentData) => void;
+  /** Told each segment, in order, and what ran the network of its chunk; null for a silent one. */
+  readonly onSegment: (segment: SegmentData, device: ChunkDevice | null) => void;
 }
 
 /** What the chunks took. @internal */
@@ -28,6 +34,10 @@ export interface InferenceFigures {
   readonly memory: readonly number[];
   /** Chunks that were silent and took no inference. */
   readonly silentChunks: number;
+  /** Chunks that each device ran. */
+  readonly chunks: { readonly webgpu: number; readonly cpu: number };
+  /** Seconds that each chunk took on the processor. */
+  readonly cpuSeconds: readonly number[];
 }
 
 /**
@@ -45,23 +55,33 @@ export async function inferChunks(inference: Inference, job: JobContext): Promis
     job.signal.removeEventListener("abort", stop);
   }
   if (run.failure) throw run.failure.thrown;
-  return { memory: [...run.memory.values()], silentChunks: run.silentChunks };
+  return { memory: [...run.memory.values()], silentChunks: run.silentChunks, chunks: run.chunks, cpuSeconds: run.cpuSeconds };
+}
+
+/** Gives a worker the model, once. @internal */
+export async function loadModel(link: WorkerLink, { entry }: ChosenModel, bytes: ArrayBuffer, signal: AbortSignal): Promise<void> {
+  const key = entry.sha256;
+  if (await link.call("hasModel", { key }, { signal })) return;
+  await link.call("loadModel", { key, entry: JSON.stringify(entry), bytes }, { signal });
 }
 
 class ChunkRun {
   readonly memory = new Map<WorkerLink, number>();
   silentChunks = 0;
+  readonly chunks = { webgpu: 0, cpu: 0 };
+  readonly cpuSeconds: number[] = [];
   failure: { readonly thrown: unknown } | undefined;
   readonly #inference: Inference;
+  /** Until it is lost. */
+  #gpu: GpuNetwork | undefined;
   readonly #job: JobContext;
   /** One a lane, to end all when one fails or the job is cancelled. */
   readonly #stops: AbortController[] = [];
   readonly #startedAt = performance.now();
-  readonly #entry: string;
   /** Share done of every chunk under way. */
   readonly #underWay = new Map<number, number>();
   /** Stems that wait for an earlier chunk. */
-  readonly #early = new Map<number, Float32Array | undefined>();
+  readonly #early = new Map<number, ChunkStems | undefined>();
   #next = 0;
   #toPush = 0;
   #finished = 0;
@@ -70,7 +90,7 @@ class ChunkRun {
   constructor(inference: Inference, job: JobContext) {
     this.#inference = inference;
     this.#job = job;
-    this.#entry = JSON.stringify(inference.model.entry);
+    this.#gpu = inference.gpu;
     this.#report();
   }
 
@@ -99,8 +119,8 @@ class ChunkRun {
   }
 
   /** The stems of a chunk; undefined for a silent one. */
-  async #chunk(index: number, signal: AbortSignal): Promise<Float32Array | undefined> {
-    const { home, pool, conditioning, model } = this.#inference;
+  async #chunk(index: number, signal: AbortSignal): Promise<ChunkStems | undefined> {
+    const { home, pool, conditioning, model, bytes } = this.#inference;
     const { silent, gain, left, right } = await home.call("takeChunk", { index }, { signal });
     if (silent) {
       this.silentChunks += 1;
@@ -108,27 +128,68 @@ class ChunkRun {
     }
     this.#underWay.set(index, 0);
     return pool.use(signal, async (link) => {
-      await this.#load(link, signal);
+      await loadModel(link, model, bytes, signal);
       const params = { key: model.entry.sha256, left, right, gain, conditioning };
       const onProgress = (_: string, done: number) => {
         this.#underWay.set(index, done);
         this.#report();
       };
-      const stems = await link.call("runChunk", params, { signal, transfer: [left.buffer, right.buffer], onProgress });
+      const options = { signal, onProgress, transfer: [left.buffer, right.buffer] };
+      const began = performance.now();
+      const chunk = await (this.#gpu ? this.#onGpu(link, params, options) : link.call("runChunk", params, options));
       this.memory.set(link, link.memoryBytes);
-      return stems;
+      this.#count(chunk);
+      if (chunk.device === "cpu") this.cpuSeconds.push((performance.now() - began) / 1000);
+      return chunk;
     });
   }
 
-  /** Gives the worker the model, once. */
-  async #load(link: WorkerLink, signal: AbortSignal): Promise<void> {
-    const { model, bytes } = this.#inference;
-    const key = model.entry.sha256;
-    if (await link.call("hasModel", { key }, { signal })) return;
-    await link.call("loadModel", { key, entry: this.#entry, bytes }, { signal });
+  /** A chunk whose network runs on the graphics processor; on the processor if that fails. */
+  async #onGpu(link: WorkerLink, params: ChunkParams, options: CallOptions & { readonly signal: AbortSignal }): Promise<ChunkStems> {
+    const { signal, onProgress } = options;
+    const input = await link.call("prepareChunk", params, options);
+    try {
+      const output = await this.#outputOf(input, signal);
+      if (output) return await link.call("completeChunk", { output }, { signal, transfer: [output.values.buffer] });
+    } catch (thrown) {
+      if (link.dead) throw thrown;
+      if (signal.aborted) {
+        // The worker goes on to other jobs, and the chunk is of no use to them.
+        await link.call("dropChunk", {});
+        throw thrown;
+      }
+      // Values that are not finite are refused, and the chunk is still there.
+      this.#loseGpu(thrown);
+    }
+    return link.call("completeChunk", {}, onProgress ? { signal, onProgress } : { signal });
   }
 
-  #deliver(index: number, stems: Float32Array | undefined, signal: AbortSignal): Promise<void> {
+  async #outputOf(input: NetworkTensor, signal: AbortSignal): Promise<NetworkTensor | undefined> {
+    try {
+      return await this.#gpu?.run(input, signal);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      this.#loseGpu(thrown);
+      return undefined;
+    }
+  }
+
+  /** From here on everything runs on the processor. */
+  #loseGpu(reason: unknown): void {
+    if (!this.#gpu) return;
+    this.#gpu.release(reason);
+    this.#gpu = undefined;
+    this.#inference.onGpuLost(reason);
+  }
+
+  /** Counts a chunk by what it says it ran on, which must be what the job may use. */
+  #count({ device }: ChunkStems): void {
+    if (device !== "cpu" && !(device === "webgpu" && this.#inference.gpu))
+      throw new OtolithError("internal", `a chunk was run on ${String(device)}, this job runs on the processor`);
+    this.chunks[device] += 1;
+  }
+
+  #deliver(index: number, stems: ChunkStems | undefined, signal: AbortSignal): Promise<void> {
     this.#underWay.delete(index);
     this.#finished += 1;
     this.#report();
@@ -141,11 +202,11 @@ class ChunkRun {
     const { home, onSegment } = this.#inference;
     while (this.#early.has(this.#toPush)) {
       const index = this.#toPush++;
-      const stems = this.#early.get(index);
+      const chunk = this.#early.get(index);
       this.#early.delete(index);
-      const transfer = stems ? [stems.buffer as ArrayBuffer] : [];
-      const segment = await home.call("pushChunk", { index, stems }, { signal, transfer });
-      if (segment) onSegment(segment);
+      const transfer = chunk ? [chunk.stems.buffer] : [];
+      const segment = await home.call("pushChunk", { index, stems: chunk?.stems }, { signal, transfer });
+      if (segment) onSegment(segment, chunk?.device ?? null);
     }
   }
 

@@ -32,6 +32,10 @@ export interface ModelEntry {
   readonly bytes: number;
   readonly sha256: string;
   readonly stems: readonly string[];
+  /** Hertz. */
+  readonly sample_rate: number;
+  /** Details of its contract. */
+  readonly parameters?: { readonly samples?: number | null; readonly frames?: number | null; readonly hop?: number };
 }
 
 /** One file of a model of several. */
@@ -113,9 +117,9 @@ export class Models {
       const advice = known.length === 0 ? "add one by createEngine({ models })" : `known are ${known.join(", ")}`;
       throw new OtolithError("model-load", `${asked}; ${advice}`, { details: { known } });
     }
-    const listed = this.#custom.get(name)?.manifest.stems ?? shipped.find((one) => one.name === name)?.stems;
+    const entry: Record<string, unknown> = { ...(this.#custom.get(name)?.manifest ?? shipped.find((one) => one.name === name)) };
     // What is no list is refused with the rest of the manifest's faults, in `choose`.
-    const stems = Array.isArray(listed) ? listed.length : (options.stems ?? 0);
+    const stems = Array.isArray(entry.stems) ? stemCount(entry.stems, entry.residual) : (options.stems ?? 0);
     if (options.stems !== undefined && stems !== options.stems)
       throw new TypeError(`options.stems is ${options.stems}, but model ${name} gives ${stems}: leave one of the two out`);
     return { name, stems };
@@ -165,6 +169,12 @@ export class Models {
     }
     const key = files.map(({ sha256 }) => sha256).join(" ");
     return { key, entry: JSON.stringify({ ...rest, files }), files: found };
+  }
+
+  /** Bytes that {@link Models.fetch} would have to fetch. */
+  async missingBytes({ entry, source, key }: ChosenModel): Promise<number> {
+    const isHere = !(source instanceof URL) || source.protocol === "file:" || this.#verified.has(entry.sha256);
+    return isHere || (await this.#cache.get(key, entry.sha256)) ? 0 : entry.bytes;
   }
 
   async #inHand(entry: ModelEntry, source: ArrayBuffer | Blob, home: WorkerLink, job: JobContext): Promise<ArrayBuffer> {
@@ -291,6 +301,11 @@ export class Models {
       else this.#custom.set(name, readCustom(value, `options.models.${name}`));
     }
   }
+}
+
+/** A residual that is not listed comes on top. */
+function stemCount(listed: readonly unknown[], residual: unknown): number {
+  return listed.length + (residual === undefined || listed.includes(residual) ? 0 : 1);
 }
 
 function readCustom(value: unknown, path: string): CustomModel {

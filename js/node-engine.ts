@@ -4,8 +4,10 @@ import { availableParallelism } from "node:os";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
-import { type Engine, type EngineOptions, startEngine } from "./engine.js";
+import { type Engine, startEngine } from "./engine.js";
+import type { EngineOptions } from "./engine-options.js";
 import { detectEnvironment, type GlobalScope } from "./environment.js";
+import { OtolithError } from "./errors.js";
 import { MemoryModelCache } from "./model-cache.js";
 import type { Platform, ScriptUrl, WorkerPort } from "./platform.js";
 
@@ -26,6 +28,9 @@ function nodePlatform(): Platform {
     fetch: (url, signal) => (url.protocol === "file:" ? readAsResponse(url, signal) : fetch(url, { credentials: "omit", signal })),
     decode: undefined,
     coreUrl: () => new URL("./core.wasm", import.meta.url),
+    gpuModule: () => {
+      throw new OtolithError("gpu-unavailable", "the graphics processor cannot be used: Node has no WebGPU");
+    },
     neuralUrl: () => new URL("./neural.wasm", import.meta.url),
     baseUrl: undefined,
     // Models of the package lie on disk already; those of other addresses are kept while the engine lives.

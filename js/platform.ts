@@ -16,6 +16,11 @@ export interface Platform {
   coreUrl(): URL;
   /** Where neural.wasm lies. */
   neuralUrl(): URL;
+  /**
+   * Where onnxruntime-web's module for WebGPU lies: at `url`, or where the page's import map says.
+   * @throws {OtolithError} `gpu-unavailable` where that cannot be told
+   */
+  gpuModule(url: string | URL | undefined): string;
   /** Where relative addresses start; undefined if there is no such place. */
   readonly baseUrl: string | undefined;
   /** Keeps fetched models between visits. Reports through `warn` where it has to give up. */

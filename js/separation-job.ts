@@ -21,6 +21,8 @@ export interface Segment {
   readonly frames: number;
   /** Hertz. */
   readonly sampleRate: number;
+  /** What ran the network of its chunk; null for a silent one, which is not run. */
+  readonly device: "cpu" | "webgpu" | null;
   /** The stems by name. The arrays are yours. */
   readonly stems: Readonly<Record<string, StemAudio>>;
 }
@@ -51,6 +53,8 @@ export interface SeparationResult {
   readonly device: DeviceReport;
   /** The model that was used. */
   readonly model: { readonly name: string; readonly version: string };
+  /** With `normalize: "peak"`: decibels that each stem was raised by, by name. */
+  readonly normalization?: Readonly<Record<string, number>>;
   /** What the decoder had to skip or found missing, a sentence each. */
   readonly warnings: readonly string[];
   /** With `debug: true`. */

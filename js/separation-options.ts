@@ -15,6 +15,11 @@ export interface SeparationOptions extends SoundOptions {
   readonly overlap?: number;
   /** Whether vocals lose what lies below 30 Hz and bass is mono below 120 Hz. Default true. */
   readonly conditioning?: boolean;
+  /**
+   * Whether each whole stem is brought to a peak of -1 dBFS, by at most +24 dB, unless it peaks below -60 dBFS: `peak`. The stems then no
+   * longer sum to the mix; segments are never changed. Default `none`. Not with `collect: false`.
+   */
+  readonly normalize?: "none" | "peak";
   /** Rate of the stems: the input's own (default), or 44100 Hz. */
   readonly sampleRate?: "input" | 44100;
   /** Whether the result holds the whole stems. False keeps memory flat for who reads the segments. Default true. */
@@ -51,6 +56,7 @@ export interface CheckedOptions {
   readonly choice: { readonly stems?: number; readonly model?: string };
   readonly settings: SeparationSettings;
   readonly collect: boolean;
+  readonly normalize: boolean;
   readonly device: Device;
   readonly allowSoftwareAdapter: boolean;
   readonly capability: string;
@@ -59,7 +65,7 @@ export interface CheckedOptions {
 }
 
 const NAMES = [
-  ...["stems", "model", "chunk", "overlap", "conditioning", "sampleRate", "collect"],
+  ...["stems", "model", "chunk", "overlap", "conditioning", "normalize", "sampleRate", "collect"],
   ...["device", "gpu", "tier", "capability", "amount", "debug"],
 ] as const;
 
@@ -86,6 +92,10 @@ export function readSeparationOptions(reader: OptionReader, tier: Tier): Checked
   const capability = reader.string("capability") ?? "stem_split";
   if (!CAPABILITY.test(capability))
     throw reader.wrong("capability", "a small letter, then at most 63 small letters, digits, underscores, dots or hyphens");
+  const collect = reader.boolean("collect") ?? true;
+  const normalize = reader.oneOf("normalize", ["none", "peak"] as const) === "peak";
+  if (normalize && !collect)
+    throw new TypeError(`${reader.path("normalize")} needs whole stems: leave it out, or ${reader.path("collect")}: false`);
   const gpu = new OptionReader(reader.any("gpu"), reader.path("gpu"), ["allowSoftwareAdapter"]);
   return {
     constraints,
@@ -96,7 +106,8 @@ export function readSeparationOptions(reader: OptionReader, tier: Tier): Checked
       ...(conditioning !== undefined && { conditioning }),
       ...(sampleRate !== undefined && { sampleRate }),
     },
-    collect: reader.boolean("collect") ?? true,
+    collect,
+    normalize,
     device: reader.oneOf("device", ["auto", "cpu", "gpu"] as const) ?? "auto",
     allowSoftwareAdapter: gpu.boolean("allowSoftwareAdapter") ?? false,
     capability,

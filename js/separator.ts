@@ -2,7 +2,10 @@ import { abortable } from "./abortable.js";
 import { callOptions, openSound, type Workshop } from "./analysis.js";
 import { type AudioInput, bytesOf, type HeldInput, holdInput, nameOf } from "./audio-input.js";
 import type { Authorization } from "./authorization.js";
+import { DeviceChoice } from "./device-choice.js";
 import { OtolithError } from "./errors.js";
+import type { CostBook } from "./estimate.js";
+import type { GpuProvider } from "./gpu-provider.js";
 import { inferChunks } from "./inference.js";
 import { type JobContext, type JobOptions, readJobOptions } from "./job.js";
 import type { ChosenModel, Models } from "./models.js";
@@ -20,6 +23,9 @@ import type { SegmentData, SeparationPlan } from "./worker/protocol.js";
 export interface SeparationWorkshop extends Workshop {
   /** Workers that run neural.wasm. */
   readonly neural: WorkerPool;
+  readonly gpu: GpuProvider;
+  /** Takes warnings. */
+  readonly warn: (message: string) => void;
   readonly workers: number;
   /** Tier of the engine. */
   readonly tier: Tier;
@@ -28,6 +34,8 @@ export interface SeparationWorkshop extends Workshop {
   /** The separations that wait and run. */
   readonly queue: JobQueue;
   readonly models: Models;
+  /** What models have cost so far. */
+  readonly costs: CostBook;
   readonly wasm: WasmFiles;
   /** Most bytes of a whole result. */
   readonly resultBytes: number;
@@ -129,12 +137,14 @@ class Separation {
   }
 
   async #separate(held: HeldInput, home: WorkerLink, startedAt: number): Promise<SeparationResult> {
-    const { models, wasm, neural, workers } = this.#workshop;
+    const { policy, models, costs, wasm, neural, workers } = this.#workshop;
     const model = await models.choose(this.#options.choice, home);
     const sound = await openSound(this.#workshop, held, this.#job);
     // The sound first: a file that cannot be read should cost no download.
     const params = { ...sound, entry: JSON.stringify(model.entry), options: this.#options.settings };
     const plan = await home.call("openSeparation", params, callOptions(this.#job, sound));
+    // What the model gives in the end counts, whatever its manifest said before.
+    policy.check(this.#options.constraints, { stems: plan.stemNames.length, device: this.#options.device });
     if (this.#options.collect) this.#reserve(plan);
     const bytes = await models.fetch(model, home, this.#job);
     this.#job.report("load", 0, 1);
@@ -144,7 +154,9 @@ class Separation {
       this.#job.signal,
     );
     this.#job.report("load", 1, 1);
-    const { memory, silentChunks } = await inferChunks(
+    const device = new DeviceChoice(this.#workshop, this.#options);
+    const network = await device.open(model, bytes, this.#job.signal);
+    const { memory, silentChunks, chunks, cpuSeconds } = await inferChunks(
       {
         home,
         pool: neural,
@@ -153,11 +165,15 @@ class Separation {
         bytes,
         chunkCount: plan.chunkCount,
         conditioning: this.#options.settings.conditioning ?? true,
+        gpu: network,
+        onGpuLost: (reason) => device.lose(reason),
         pieces: this.#pieces,
-        onSegment: (segment) => this.#take(segment, plan),
+        onSegment: (segment, ranOn) => this.#take(segment, ranOn, plan),
       },
       this.#job,
     );
+    costs.enter(model.entry.sha256, { seconds: cpuSeconds, samples: samplesOf(plan, model), memory });
+    const normalization = this.#options.normalize ? await this.#normalize(home) : undefined;
     return {
       stems: Object.fromEntries(this.#stems),
       sampleRate: plan.sampleRate,
@@ -169,10 +185,11 @@ class Separation {
       workers: Math.min(workers, plan.chunkCount),
       seconds: (performance.now() - startedAt) / 1000,
       peakMemory: { home: home.memoryBytes, inference: memory },
-      device: { requested: this.#options.device, used: "cpu", chunks: { webgpu: 0, cpu: plan.chunkCount - silentChunks }, reason: null },
+      device: device.report(chunks),
       model: { name: model.entry.name, version: model.entry.model_version },
       warnings: plan.warnings,
-      ...(this.#options.debug && { metadata: metadataOf(model, this.#options.constraints, plan) }),
+      ...(normalization && { normalization }),
+      ...(this.#options.debug && { metadata: { ...metadataOf(model, this.#options.constraints, plan), ...device.metadata(chunks) } }),
     };
   }
 
@@ -195,27 +212,46 @@ class Separation {
     }
   }
 
-  #take({ index, start, frames, stems }: SegmentData, { stemNames, sampleRate }: SeparationPlan): void {
+  /** Brings the whole stems to their normal peak; gives the decibels. */
+  async #normalize(home: WorkerLink): Promise<Record<string, number>> {
+    const { signal } = this.#job;
+    const factors = await home.call("peakGains", {}, { signal });
+    const decibels: Record<string, number> = {};
+    for (const [place, [name, stem]] of [...this.#stems].entries()) {
+      const gain = factors[place] ?? 1;
+      decibels[name] = 20 * Math.log10(gain);
+      if (gain === 1) continue;
+      const transfer = stem.channels.map(({ buffer }) => buffer);
+      const channels = await home.call("scaleSamples", { channels: stem.channels, gain }, { signal, transfer });
+      this.#stems.set(name, { ...stem, channels });
+    }
+    return decibels;
+  }
+
+  #take({ index, start, frames, stems }: SegmentData, device: Segment["device"], { stemNames, sampleRate }: SeparationPlan): void {
     const position = this.#segments.reduce((sum, segment) => sum + segment.frames, 0);
     this.#segments.push({ index, start, frames });
     const named = stemNames.map((name, stem) => [name, { channels: stems[stem] ?? [], sampleRate }] as const);
     for (const [name, { channels }] of named)
       for (const [channel, samples] of channels.entries()) this.#stems.get(name)?.channels[channel]?.set(samples, position);
-    this.#pieces.push({ index, start, frames, sampleRate, stems: Object.fromEntries(named) });
+    this.#pieces.push({ index, start, frames, sampleRate, device, stems: Object.fromEntries(named) });
   }
+}
+
+/** Samples of a chunk at the model's rate. */
+function samplesOf({ chunkCount, chunkSize, frames, sampleRate }: SeparationPlan, { entry }: ChosenModel): number {
+  return chunkCount > 1 ? chunkSize : Math.min(chunkSize, (frames * entry.sample_rate) / sampleRate);
 }
 
 function metadataOf(
   { entry, custom }: ChosenModel,
   { mode }: ExecutionConstraints,
   { stemNames, chunkSize, overlapSize }: SeparationPlan,
-): SeparationMetadata {
+): Omit<SeparationMetadata, "device" | "deviceType"> {
   return {
     modelName: custom ? entry.name : "TF-Locoformer",
     modelVariant: `${stemNames.length}-stem`,
     weightHash: entry.sha256,
-    device: "CPU (wasm simd128)",
-    deviceType: "cpu",
     chunkSize,
     overlapSize,
     executionMode: mode,

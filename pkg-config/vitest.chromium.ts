@@ -7,6 +7,7 @@ export default defineConfig({
   resolve: { alias },
   test: {
     include: ["tests/browser/chromium/**/*.test.ts"],
+    globalSetup: ["tests/browser/peers.ts"],
     environment: "node",
     expect: { requireAssertions: true },
     sequence: { shuffle: true },

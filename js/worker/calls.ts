@@ -2,13 +2,19 @@ import type { BeatEvent } from "../beat-stream.js";
 import { OtolithError } from "../errors.js";
 import { type Call, isTrap } from "./call.js";
 import { CatalogDesk } from "./catalog-desk.js";
-import type { Calls, CatalogTurn, ChunkParams, HeardBeats, Method, NetworkTensor, PrintData, SoundInput, WorkerKind } from "./protocol.js";
+import type { Calls, CatalogTurn, ChunkParams, ChunkStems, HeardBeats, Method, NetworkTensor, PrintData, SoundInput, WorkerKind } from "./protocol.js";
 import type { BeatStream, ChunkTask, CoreRooms, Freeable, NeuralRooms, Print, Separation, SeparatorModel, Sound } from "./rooms.js";
+
+/** Samples that are handled between two pauses, where whole stems are. */
+const BLOCK = 1 << 20;
 
 /** What a worker answers a call with, and which buffers leave with the answer. */
 export type Answer<M extends Method> = { result: Calls[M]["result"]; transfer?: ArrayBuffer[] };
 
-type Handlers = { [M in Exclude<Method, "initialise">]: (params: Calls[M]["params"], call: Call) => Promise<Answer<M>> | Answer<M> };
+/** Calls that need no wasm. */
+type OtherMethod = "initialise" | "openGpu" | "loadGpuModel" | "probeGpu" | "runGpu";
+
+type Handlers = { [M in Exclude<Method, OtherMethod>]: (params: Calls[M]["params"], call: Call) => Promise<Answer<M>> | Answer<M> };
 
 /** The calls of one wasm instance, and what it holds between them: one separation, one catalogue, one beat stream, the models loaded so far. */
 export class Instance {
@@ -127,8 +133,12 @@ export class Instance {
 
     peakGains: () => ({ result: [...this.#opened().peakGains()] }),
 
-    scaleSamples: ({ channels, gain }) => {
-      for (const channel of channels) this.#rooms.scaleSamples(channel, gain);
+    scaleSamples: async ({ channels, gain }, call) => {
+      for (const channel of channels)
+        for (let start = 0; start < channel.length; start += BLOCK) {
+          this.#rooms.scaleSamples(channel.subarray(start, start + BLOCK), gain);
+          await call.pause();
+        }
       return { result: channels, transfer: channels.map((channel) => channel.buffer) };
     },
 
@@ -251,14 +261,14 @@ export class Instance {
   }
 
   /** Stems of the kept chunk. It stays if its output is refused, so that the network can still be run here. */
-  #complete(call: Call, output?: NetworkTensor): { result: Float32Array<ArrayBuffer>; transfer: ArrayBuffer[] } {
+  #complete(call: Call, output?: NetworkTensor): { result: ChunkStems; transfer: ArrayBuffer[] } {
     const task = this.#task;
     if (!task) throw new OtolithError("internal", "no chunk is prepared in this worker");
     if (output) task.supply(output.shape, output.values);
     else task.run((fraction) => call.report("infer", fraction, 1));
     this.#task = undefined;
     const stems = task.finish();
-    return { result: stems, transfer: [stems.buffer] };
+    return { result: { stems, device: output ? "webgpu" : "cpu" }, transfer: [stems.buffer] };
   }
 
   #dropChunk(): void {

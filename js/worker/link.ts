@@ -38,11 +38,21 @@ export class WorkerLink {
 
   /** Starts wasm in a fresh worker; gives the version of the wasm file too. */
   static async start(port: WorkerPort, kind: WorkerKind, module: WebAssembly.Module): Promise<{ link: WorkerLink; version: string }> {
+    const { link, result } = await WorkerLink.open(port, "initialise", { kind, module });
+    return { link, version: result.version };
+  }
+
+  /** Makes the first call of a fresh worker, which is closed if that fails. */
+  static async open<M extends Method>(
+    port: WorkerPort,
+    method: M,
+    params: Calls[M]["params"],
+  ): Promise<{ link: WorkerLink; result: Calls[M]["result"] }> {
     const link = new WorkerLink(port);
     try {
-      const { version } = await link.call("initialise", { kind, module });
+      const result = await link.call(method, params);
       link.#ready = true;
-      return { link, version };
+      return { link, result };
     } catch (thrown) {
       link.close(thrown);
       throw thrown;

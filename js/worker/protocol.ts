@@ -104,6 +104,23 @@ export interface ChunkParams {
   readonly conditioning: boolean;
 }
 
+/** What runs a network. */
+export type ChunkDevice = "cpu" | "webgpu";
+
+/** A chunk's stems other than the residual, `[stems - 1][2][frames]`, and what its network ran on. */
+export interface ChunkStems {
+  readonly stems: Float32Array<ArrayBuffer>;
+  readonly device: ChunkDevice;
+}
+
+/** A graphics adapter. */
+export interface GpuAdapter {
+  /** Vendor, architecture and the like, in words. */
+  readonly name: string;
+  /** It is a program on the processor. */
+  readonly software: boolean;
+}
+
 /** A finished stretch of all stems: `stems[stem][channel]`. */
 export interface SegmentData {
   readonly index: number;
@@ -201,11 +218,11 @@ export interface Calls {
   loadModel: { params: { key: string; entry: string; bytes: ArrayBuffer }; result: null };
   loadBeatModel: { params: { key: string; entry: string; files: Readonly<Record<string, ArrayBuffer>> }; result: null };
   /** One chunk, the network run here. */
-  runChunk: { params: ChunkParams; result: Float32Array<ArrayBuffer> };
+  runChunk: { params: ChunkParams; result: ChunkStems };
   /** The network's input; the worker keeps the chunk, one at a time. */
   prepareChunk: { params: ChunkParams; result: NetworkTensor };
   /** Stems of the kept chunk, from the network's output, or by running the network here. A chunk whose output is refused stays. */
-  completeChunk: { params: { output?: NetworkTensor }; result: Float32Array<ArrayBuffer> };
+  completeChunk: { params: { output?: NetworkTensor }; result: ChunkStems };
   dropChunk: { params: Record<never, never>; result: null };
   probeModel: { params: { key: string }; result: NetworkProbe };
   openCatalog: { params: CatalogOpening; result: CatalogTurn };
@@ -216,6 +233,12 @@ export interface Calls {
   trackIds: { params: Record<never, never>; result: string[] };
   tracks: { params: Record<never, never>; result: TrackEntry[] };
   catalogStats: { params: Record<never, never>; result: Omit<CatalogStats, "storage"> };
+  /** Makes this worker the one that drives the graphics processor, by the module at an address. */
+  openGpu: { params: { module: string; allowSoftware: boolean }; result: GpuAdapter };
+  loadGpuModel: { params: { key: string; bytes: ArrayBuffer }; result: null };
+  /** Runs a network twice; `seconds` is the second run. */
+  probeGpu: { params: { key: string; input: NetworkTensor; expected: Float32Array }; result: { snrDb: number; seconds: number } };
+  runGpu: { params: { key: string; input: NetworkTensor }; result: NetworkTensor };
   testPanic: { params: { message: string }; result: null };
 }
 

@@ -3,6 +3,7 @@ import * as neural from "@wasm/neural";
 import { messageOf, OtolithError } from "../errors.js";
 import { Call, Cancelled, isTrap } from "./call.js";
 import { Instance } from "./calls.js";
+import { Graphics } from "./graphics.js";
 import { type Calls, type ErrorData, type FromWorker, readToWorker, type ToWorker } from "./protocol.js";
 import type { CoreRooms, NeuralRooms } from "./rooms.js";
 
@@ -10,6 +11,7 @@ import type { CoreRooms, NeuralRooms } from "./rooms.js";
 
 let post: (message: FromWorker, transfer?: ArrayBuffer[]) => void;
 let instance: Instance | undefined;
+const graphics = new Graphics();
 let dead = false;
 const pending = new Map<number, Call>();
 let last: Promise<void> = Promise.resolve();
@@ -35,10 +37,10 @@ async function answer({ id, method, params }: Extract<ToWorker, { method: string
       post({ kind: "result", id, result: initialise(params as Calls["initialise"]["params"]), memoryBytes: 0 });
       return;
     }
-    const handler = instance?.handler(method);
-    if (!instance || !handler) throw new OtolithError("internal", `worker has no call ${method}`);
+    const handler = instance?.handler(method) ?? graphics.handler(method);
+    if (!handler) throw new OtolithError("internal", `worker has no call ${method}`);
     const { result, transfer } = await handler((params ?? {}) as never, call);
-    post({ kind: "result", id, result, memoryBytes: instance.memoryBytes }, transfer);
+    post({ kind: "result", id, result, memoryBytes: instance?.memoryBytes ?? 0 }, transfer);
   } catch (thrown) {
     if (isTrap(thrown)) {
       dead = true;

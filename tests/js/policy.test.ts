@@ -1,5 +1,6 @@
 import { createEngine, type Engine, JobPriority, type OtolithError, type SeparationOptions, type Tier } from "otolith";
 import { afterEach, describe, expect, it } from "vitest";
+import { GpuProvider } from "../../js/gpu-provider.js";
 import { OptionReader } from "../../js/options.js";
 import { constrain, type ExecutionConstraints, mayUseGpu, Policy } from "../../js/policy.js";
 import { fixtureModel } from "./fixture-models.js";
@@ -65,6 +66,27 @@ describe("constraints", () => {
     const free = constrain("free", options());
     expect(() => Object.assign(free, { mode: "gpu_allowed", forceCPU: false })).toThrow(TypeError);
     expect(mayUseGpu(free)).toBe(false);
+  });
+
+  it("are all that opens the graphics processor: the provider asks first, and starts nothing for others", async () => {
+    let touched = 0;
+    const touch = () => {
+      touched += 1;
+      throw new Error("started");
+    };
+    const provider = new GpuProvider({ module: touch, start: touch });
+    const request = { key: "model", bytes: new ArrayBuffer(0), allowSoftware: true, probe: touch, signal: new AbortController().signal };
+    const forged = { tier: "vip", mode: "gpu_allowed", forceCPU: false } as const;
+    for (const constraints of [forged, { ...constrain("vip", options()) }, constrain("free", options()), constrain("none", options())])
+      await expect(provider.open(constraints, request)).rejects.toMatchObject({ code: "not-authorized", status: 403 });
+    expect(touched).toBe(0);
+    await expect(provider.open(constrain("pro", options()), request)).rejects.toMatchObject({ code: "gpu-unavailable" });
+    expect(touched).toBe(1);
+  });
+
+  it("cannot be had from the package: it has no way in but its entries", async () => {
+    for (const path of ["otolith/dist/index.js", "otolith/policy.js", "otolith/gpu-provider.js", "otolith/js/policy.ts"])
+      await expect(import(/* @vite-ignore */ path)).rejects.toThrow(/not exported|Missing|is not defined by "exports"/i);
   });
 
   it("give priorities and stems by tier", () => {

@@ -122,6 +122,50 @@ describe("separation", () => {
     expect(stems.vocals?.channels[0]?.every((sample) => sample === 0)).toBe(true);
   });
 
+  it("normalize: peak brings whole stems to -1 dBFS, by 24 dB at most, leaves near silence alone, and no segment is changed", async () => {
+    const loud = stereo(3);
+    const quiet = { ...loud, channels: loud.channels.map((channel) => channel.map((sample) => sample * 0.003)) };
+    const peakOf = (channels: readonly Float32Array[]) =>
+      Math.max(...channels.map((channel) => channel.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0)));
+    for (const mix of [loud, quiet]) {
+      const plain = await engine.separate(mix, options);
+      expect(plain).not.toHaveProperty("normalization");
+      const job = engine.separate(mix, { ...options, normalize: "peak" });
+      const pieces: Segment[] = [];
+      for await (const segment of job) pieces.push(segment);
+      const { stems, normalization } = await job;
+      for (const [name, { channels }] of Object.entries(plain.stems)) {
+        const peak = peakOf(channels);
+        const gainDb = peak < 0.001 ? 0 : Math.min(24, -1 - 20 * Math.log10(peak));
+        expect(normalization?.[name]).toBeCloseTo(gainDb, 3);
+        for (const [index, channel] of channels.entries()) {
+          expect(differenceDb(stems[name]?.channels[index], channel, 10 ** ((normalization?.[name] ?? 0) / 20))).toBeLessThan(-120);
+          const first = pieces[0]?.stems[name]?.channels[index];
+          expect(differenceDb(first, channel.subarray(0, first?.length))).toBe(Number.NEGATIVE_INFINITY);
+        }
+      }
+    }
+    expect(() => engine.separate(loud, { ...options, normalize: "peak", collect: false })).toThrow(
+      "options.normalize needs whole stems: leave it out, or options.collect: false",
+    );
+    expect(() => engine.separate(loud, { ...options, normalize: true as never })).toThrow(
+      'options.normalize must be "none" or "peak", got true',
+    );
+  });
+
+  it("five stems, by a model of five and by the number alone where the page has one", async () => {
+    const five = fixtureModel("mask-five");
+    const own = await createEngine({ workers: 1, tier: "pro", models: { five }, logger: { warn: () => {} } });
+    const mix = stereo(3);
+    const result = await own.separate(mix, { model: "five", stems: 5 });
+    expect(Object.keys(result.stems)).toEqual(["vocals", "drums", "bass", "instruments", "fx"]);
+    expect(nullDb(mix.channels, result)).toBeLessThan(-90);
+    expect(() => own.separate(mix, { stems: 3 as 5 })).toThrow("options.stems must be 2 or 5, got 3");
+    await expect(own.separate(mix, { model: "five", stems: 2 })).rejects.toThrow("options.stems is 2, but model five gives 5");
+    expect(own.usage()).toHaveLength(1);
+    await own.dispose();
+  });
+
   it("metadata comes with debug only, and is exactly what is promised", async () => {
     const { metadata } = await engine.separate(stereo(1), { ...options, debug: true });
     expect(metadata).toEqual({
@@ -134,6 +178,10 @@ describe("separation", () => {
       overlapSize: rate / 2,
       executionMode: "cpu_only",
     });
+    const pro = await createEngine({ workers: 1, tier: "pro", models: { quarters }, logger: { warn: () => {} } });
+    const allowed = await pro.separate(stereo(1), { ...options, debug: true });
+    expect(allowed.metadata).toEqual({ ...metadata, executionMode: "gpu_allowed" });
+    await pro.dispose();
   });
 
   it("progress goes through the phases in order, infer counts chunks, and only infer estimates", async () => {

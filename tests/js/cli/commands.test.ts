@@ -217,6 +217,25 @@ describe("separate", () => {
     expect(size - 2 * 2 * 44100 * Number(bytes)).toBeLessThan(200);
   });
 
+  test.each([
+    ["mask-five", ["vocals", "drums", "bass", "instruments", "fx"]],
+    ["waveform-quarters", ["vocals", "instrumental"]],
+    ["mdx-quarter", ["vocals", "instrumental"]],
+  ])("a manifest alone runs %s, without --stems too", (name, stems) => {
+    const folder = scratch();
+    const file = writeWav(join(folder, "song.wav"), [noise(2, 44100, 1)], 44100);
+    for (const asked of [[], ["--stems", String(stems.length)]]) {
+      const model = fixtureModel(name).manifest;
+      const { status, documents, stderr } = otolith("separate", file, "--out", folder, "--model", model, "--json", ...asked);
+      expect(status, stderr).toBe(0);
+      expect(Object.keys(documents[0].stems)).toEqual(stems);
+      expect(documents[0].model.name).toBe(name);
+    }
+    const other = stems.length === 5 ? "2" : "5";
+    const refused = otolith("separate", file, "--out", folder, "--model", fixtureModel(name).manifest, "--stems", other);
+    expect([refused.status, refused.stderr]).toEqual([5, expect.stringContaining(`names 0 separators of ${other} stems`)]);
+  });
+
   test("the same bits with one worker and with three", () => {
     const folder = scratch();
     const file = writeWav(join(folder, "song.wav"), [noise(50, 44100, 3)], 44100);
