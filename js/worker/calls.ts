@@ -2,7 +2,18 @@ import type { BeatEvent } from "../beat-stream.js";
 import { OtolithError } from "../errors.js";
 import { type Call, isTrap } from "./call.js";
 import { CatalogDesk } from "./catalog-desk.js";
-import type { Calls, CatalogTurn, ChunkParams, ChunkStems, HeardBeats, Method, NetworkTensor, PrintData, SoundInput, WorkerKind } from "./protocol.js";
+import type {
+  Calls,
+  CatalogTurn,
+  ChunkParams,
+  ChunkStems,
+  HeardBeats,
+  Method,
+  NetworkTensor,
+  PrintData,
+  SoundInput,
+  WorkerKind,
+} from "./protocol.js";
 import type { BeatStream, ChunkTask, CoreRooms, Freeable, NeuralRooms, Print, Separation, SeparatorModel, Sound } from "./rooms.js";
 
 /** Samples that are handled between two pauses, where whole stems are. */

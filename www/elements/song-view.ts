@@ -6,6 +6,7 @@ import { ConstellationLane } from "./constellation-lane.js";
 import { JobProgress } from "./job-progress.js";
 import { make } from "./make.js";
 import { SoundLane } from "./sound-lane.js";
+import { StemChoice } from "./stem-choice.js";
 import { StemTrack } from "./stem-track.js";
 import { TransportBar } from "./transport-bar.js";
 
@@ -34,17 +35,25 @@ export class SongView extends HTMLElement {
     const about = make("p", { className: "muted figures" });
     const warnings = make("p", { className: "small muted" });
     const separate = make("button", { type: "button", className: "primary" });
+    const choice = new StemChoice();
+    const cost = make("p", { className: "small muted figures", hidden: true });
     const progress = new JobProgress();
     const note = make("p", { className: "small muted note", hidden: true });
     note.textContent =
       "This first model has heard little, and only computer-made music: on studio recordings expect some of each track in the other.";
     separate.addEventListener("click", () => void studio.separate());
     this.#transportBar.connect(studio);
+    choice.connect(studio, cost);
     progress.connect(studio, "separate", "Separation", announce);
     this.append(
       make("div", { className: "song-title" }, title, about),
       warnings,
-      make("div", { className: "row spread" }, this.#transportBar, separate),
+      make(
+        "div",
+        { className: "separation" },
+        make("div", { className: "row spread" }, this.#transportBar, make("div", { className: "row" }, choice, separate)),
+        cost,
+      ),
       progress,
       make("section", { className: "tracks", attributes: { "aria-label": "Tracks" } }, this.#songTrack, this.#printTrack, this.#stems),
       note,
@@ -70,13 +79,14 @@ export class SongView extends HTMLElement {
       const state = studio.song?.separation ?? "none";
       separate.hidden = state === "running";
       separate.classList.toggle("primary", state !== "done");
-      separate.textContent = state === "done" ? "Separate again" : "Separate vocals";
+      separate.textContent = state === "done" ? "Separate again" : studio.stems === 2 ? "Separate vocals" : "Separate 5 stems";
       if (state === "running") this.#clearStems();
       if (state === "done") announce.textContent = "Separation done";
       note.hidden = state !== "done";
     };
     studio.addEventListener("song", show);
     studio.addEventListener("separation", show);
+    studio.addEventListener("choice", show);
     studio.transport.addEventListener("change", () => this.#follow(studio));
   }
 

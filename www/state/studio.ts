@@ -1,4 +1,4 @@
-import type { Engine, Match, Segment } from "otolith";
+import type { Engine, Estimate, Match, Segment } from "otolith";
 import { JobDesk, toProblem } from "./job-desk.js";
 import { peaksOf } from "./print-peaks.js";
 import { excerpt, Song, type Sound } from "./song.js";
@@ -20,13 +20,19 @@ export interface Answer {
 
 /**
  * The open song and what is being done with it. Fires `song` (another song is open), `beats`, `print`, `separation` (its state changed), `segment`
- * (detail: {@link Segment}) and `catalog`.
+ * (detail: {@link Segment}), `choice` (of stems), `cost` (of a separation) and `catalog`.
  */
 export class Studio extends EventTarget {
   readonly jobs = new JobDesk();
   readonly transport = new Transport();
   song: Song | null = null;
   answer: Answer | null = null;
+  /** Stems the next separation makes. */
+  stems: 2 | 5 = 2;
+  /** Numbers of stems that there is no model for. */
+  readonly missing = new Set<number>();
+  /** What separating the open song will take; `null` until it is known. */
+  cost: Estimate | null = null;
   readonly catalog: SongCatalog;
   /** Segments made while the transport still plays the whole song. */
   #kept: Segment[] = [];
@@ -50,7 +56,9 @@ export class Studio extends EventTarget {
     this.#stemsAdopted = false;
     this.transport.clear();
     this.transport.layTracks(["song"], song.duration);
+    this.cost = null;
     this.#fire("song");
+    void this.#weigh();
     void this.findBeats();
     void this.loadCatalog();
     void this.findPrint();
@@ -96,7 +104,15 @@ export class Studio extends EventTarget {
     transport.toggleClicks();
   }
 
-  /** Separates the open song into vocals and instrumental. Made pieces stay playable if it is cancelled. */
+  /** Chooses how many stems the next separation makes. */
+  chooseStems(stems: 2 | 5): void {
+    this.stems = stems;
+    this.cost = null;
+    this.#fire("choice");
+    void this.#weigh();
+  }
+
+  /** Separates the open song into the stems chosen. Made pieces stay playable if it is cancelled. */
   async separate(): Promise<void> {
     const song = this.song;
     if (!song || song.separation === "running") return;
@@ -108,7 +124,7 @@ export class Studio extends EventTarget {
     const result = await this.jobs.run(
       "separate",
       async (handle) => {
-        const job = this.engine.separate(song.file, { stems: 2, ...handle });
+        const job = this.engine.separate(song.file, { stems: this.stems, ...handle });
         const [finished] = await Promise.all([job, this.#takeSegments(song, job, handle.signal)]);
         return finished;
       },
@@ -124,6 +140,8 @@ export class Studio extends EventTarget {
     this.adoptStems();
     await this.transport.replaceByWholes(song.stems);
     this.#setSeparation(song, "done");
+    // Now the engine knows how fast it is here.
+    void this.#weigh();
   }
 
   /** Plays the stems from now on, as far as they are made, in place of the whole song. Without effect where that is so already or none are made. */
@@ -201,6 +219,22 @@ export class Studio extends EventTarget {
     const start = Math.max(0, Math.min(this.transport.position, song.duration - CLIP_SECONDS));
     const query = `${CLIP_SECONDS} s of ${song.title} from ${start.toFixed(2)} s`;
     await this.#match(query, excerpt(song.sound, start, CLIP_SECONDS), () => void this.matchFromHere());
+  }
+
+  /** Finds out what a separation will take, and which numbers of stems can be had. */
+  async #weigh(): Promise<void> {
+    const { song, stems } = this;
+    if (!song) return;
+    const { sampleRate, channels } = song.sound;
+    const size = { duration: song.duration, sampleRate, channels: channels.length, bytes: song.file.size };
+    for (const count of [2, 5] as const) {
+      const cost = await this.engine.estimate(size, { stems: count }).catch(() => null);
+      if (this.song !== song) return;
+      if (cost) this.missing.delete(count);
+      else this.missing.add(count);
+      if (count === stems && this.stems === stems) this.cost = cost;
+    }
+    this.#fire("cost");
   }
 
   async #match(query: string, input: File | Sound, retry: () => void): Promise<void> {

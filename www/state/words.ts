@@ -29,5 +29,6 @@ export function percent(fraction: number): string {
 
 /** A stem's name as a title: `Vocals`. */
 export function stemTitle(name: string): string {
+  if (name === "fx") return "Effects";
   return name.charAt(0).toUpperCase() + name.slice(1);
 }
