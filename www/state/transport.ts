@@ -21,6 +21,8 @@ interface Piece {
 
 interface Track {
   pieces: Piece[];
+  /** Its one piece is the whole sound: nothing is added any more. */
+  isWhole: boolean;
   solo: boolean;
   mute: boolean;
   volume: number;
@@ -132,7 +134,7 @@ export class Transport extends EventTarget {
     this.#from = this.position;
     this.#stopSources();
     for (const track of this.#tracks.values()) track.gain?.disconnect();
-    this.#tracks = new Map(names.map((name) => [name, { pieces: [], solo: false, mute: false, volume: 1, gain: null }]));
+    this.#tracks = new Map(names.map((name) => [name, { pieces: [], isWhole: false, solo: false, mute: false, volume: 1, gain: null }]));
     this.#duration = duration;
     this.#available = 0;
     this.#complete = false;
@@ -157,7 +159,8 @@ export class Transport extends EventTarget {
     if (tracks !== this.#tracks) return;
     for (const [name, buffer] of buffers) {
       const track = tracks.get(name);
-      if (!track) continue;
+      // A piece that was still being copied when the whole came would sound twice.
+      if (!track || track.isWhole) continue;
       const piece = { start, buffer };
       track.pieces.push(piece);
       this.#available = Math.max(this.#available, start + buffer.duration);
@@ -175,6 +178,7 @@ export class Transport extends EventTarget {
       const track = tracks.get(name);
       if (tracks !== this.#tracks || !track) return;
       track.pieces = [{ start: 0, buffer }];
+      track.isWhole = true;
       this.#available = this.#duration;
     }
     if (this.#state === "waiting") this.#run();
