@@ -101,12 +101,15 @@ impl Part {
     fn run(&self, inputs: &[&[f32]], shape: Shape, out: &mut [f32]) -> TractResult<()> {
         let (groups, epsilon) = (self.groups, f32::from_bits(self.epsilon_bits));
         let features = shape.features;
-        ensure!(groups > 0 && features % groups == 0 && features % 4 == 0 && shape.bands > 0, "features do not make up groups");
+        ensure!(
+            groups > 0 && features.is_multiple_of(groups) && features.is_multiple_of(4) && shape.bands > 0,
+            "features do not make up groups"
+        );
         match (self.kind, inputs) {
             (Kind::FeedForwardOverTime | Kind::FeedForwardOverBands, &[x, gain, widen, widen_bias, narrow, narrow_bias]) => {
                 let width = widen_bias.len() / 2;
                 let taps = narrow.len() / (features * width).max(1);
-                let fits = width % 2 == 0
+                let fits = width.is_multiple_of(2)
                     && (1..=8).contains(&taps)
                     && (gain.len(), narrow_bias.len()) == (features, features)
                     && widen.len() == 2 * width * features * taps
@@ -138,7 +141,8 @@ impl Part {
     fn check_attention(&self, heads: usize, features: usize, gain: &[f32], project: &[f32], merge: &[f32]) -> TractResult<usize> {
         let attention = merge.len() / features.max(1);
         let width = attention / heads.max(1);
-        let fits = width > 0 && width % 2 == 0 && attention % 4 == 0 && width * heads == attention && gain.len() == features;
+        let fits =
+            width > 0 && width.is_multiple_of(2) && attention.is_multiple_of(4) && width * heads == attention && gain.len() == features;
         ensure!(
             fits && project.len() == 3 * attention * features && merge.len() == attention * features,
             "the weights of an attention do not belong together"
