@@ -1,4 +1,4 @@
-import { createEngine, type Engine, JobPriority, type OtolithError, type SeparationOptions, type Tier } from "otolith";
+import { createEngine, type Engine, JobPriority, type SeparationOptions, type Tier } from "otolith";
 import { afterEach, describe, expect, it } from "vitest";
 import { GpuProvider } from "../../js/gpu-provider.js";
 import { OptionReader } from "../../js/options.js";
@@ -130,16 +130,6 @@ describe("the tier of an engine", () => {
     const pro = await createEngine({ workers: 1, tier: "pro", models: { quarters, five } });
     await expect(pro.separate(sound, { ...asked, tier: "free" })).rejects.toMatchObject({ status: 403 });
     await pro.dispose();
-  });
-
-  it("free may have 5 stems where the page says so; there is no model for them in the package yet, which is said", async () => {
-    const generous = await start({ tier: "free", policy: { stems: { free: 5 } } });
-    const error = (await generous.separate(sound, { stems: 5 }).catch((thrown: unknown) => thrown)) as OtolithError;
-    expect([error.code, error.message]).toEqual([
-      "model-load",
-      expect.stringMatching(/no model for 5 stems is shipped; known are .*separator-2-lite/),
-    ]);
-    expect(generous.usage()).toEqual([]);
   });
 
   it("none is refused the graphics processor too, and pro goes on without one where it may", async () => {

@@ -28,6 +28,21 @@ describe.runIf(isShipped)("the models of the package", () => {
     });
   });
 
+  it("five stems are asked for by number, add up to the mix, and tier free has them where the page says so", async () => {
+    await using engine = await createEngine({ workers: 1, tier: "free", policy: { stems: { free: 5 } } });
+    const { stems, model } = await engine.separate(sound, { stems: 5 });
+    expect(model.name).toBe("separator-5");
+    expect(Object.keys(stems)).toEqual(["vocals", "drums", "bass", "instruments", "fx"]);
+    const outputs = Object.values(stems).map(({ channels }) => channels[0] as Float32Array);
+    const mix = sound.channels[0] as Float32Array;
+    const missed = mix.reduce(
+      (most, sample, at) => Math.max(most, Math.abs(sample - outputs.reduce((sum, one) => sum + (one[at] ?? 0), 0))),
+      0,
+    );
+    expect(missed).toBeLessThan(1e-5);
+    expect(engine.usage()).toHaveLength(1);
+  });
+
   it("a version that is not there, and a number of stems without a model, are told with what is known", async () => {
     await expect(separateWith({ "separator-2-lite": "0.0.0" })).rejects.toMatchObject({
       code: "model-load",
