@@ -151,7 +151,7 @@ describe("catalog", () => {
     await dense.close();
   });
 
-  it("takes fingerprints that the Rust crate audiofp wrote", async () => {
+  it("takes fingerprints in the format of the Rust crate audiofp, and counts what has no place", async () => {
     // One item of its format: bins 100 to 120, 7 frames apart, at frame 9; and one that spans too many frames.
     const blob = new Uint8Array(18 + 16);
     const view = new DataView(blob.buffer);

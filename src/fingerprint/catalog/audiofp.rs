@@ -2,7 +2,7 @@
 //!
 //! "AUDIOFP\0" | version u8 = 1 | algorithm u8 (0 Wang, 1 Panako, 2 Haitsma) | count u32 | frames per second f32 | items. An item of Wang's:
 //! hash u32 (anchor bin in bits 31..23, target bin in 22..14, frames between them in 13..0) | anchor frame u32. Little-endian. The format
-//! is the one that audiofp 0.4.5 documents and writes; `tests/data/audiofp` holds what it wrote.
+//! is the one that audiofp 0.4.5 documents and writes; `tests/data/audiofp` holds a fingerprint that it wrote.
 
 use super::Replace;
 use super::index::{Index, Prepared};

@@ -35,3 +35,19 @@ fn an_excerpt_is_found_with_its_offset_and_a_stranger_is_not() {
         assert_eq!(catalog.find(&stranger, &MatchOptions::default()).unwrap(), []);
     }
 }
+
+#[test]
+fn an_excerpt_is_found_among_the_landmarks_that_audiofp_wrote() {
+    // 20 s of `music(2_000_000, ..)` by audiofp 0.4.5 itself: benches/peers/audiofp/src/bin/blob.rs.
+    let blob = include_bytes!("../../data/audiofp/wang.bin");
+    let mut catalog = Catalog::new(Profile::Default);
+    catalog.enrol("ours", "{}", &print(&music(2_000_001, 20.0, RATE), RATE, Profile::Default), Replace::No).unwrap();
+    catalog.enrol_audiofp("theirs", "{}", blob, Replace::No).unwrap();
+    let track = music(2_000_000, 20.0, RATE);
+    let clip = &track[6 * RATE as usize..11 * RATE as usize];
+    let hits = catalog.find(&print(clip, RATE, Profile::Default), &MatchOptions::default()).unwrap();
+    let [only] = hits.as_slice() else { panic!("{hits:?}") };
+    assert_eq!(only.id, "theirs");
+    // audiofp counts a frame from its first sample, as is done here; peaks are its own, to a frame of 16 ms.
+    assert!((only.offset - 6.0).abs() <= 0.032, "{}", only.offset);
+}
