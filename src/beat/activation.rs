@@ -93,7 +93,7 @@ impl BeatNetwork {
     /// [`Error::ModelLoad`] if a graph does not keep the contract.
     pub fn new(front: &dyn Graph, trunk: Box<dyn Graph>, tempo: &dyn Graph, model: ModelName) -> Result<Self> {
         let front = front.plan(&[("bands", &[1, 1, BLOCK + 2 * CONTEXT, BANDS])], &["front"])?;
-        expect(&front.output_shapes()[..], &[vec![1, channels_of(front.as_ref()), BLOCK]])?;
+        expect(front.output_shapes(), &[vec![1, channels_of(front.as_ref()), BLOCK]])?;
         let tempo = tempo.plan(&[("skips", &[1, SKIPS.len()])], &["tempo"])?;
         expect(tempo.output_shapes(), &[vec![1, TEMPOS]])?;
         Ok(Self { front, trunk, tempo, model })
