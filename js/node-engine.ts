@@ -25,7 +25,7 @@ function nodePlatform(): Platform {
   return {
     environment: detectEnvironment(scope as GlobalScope),
     startWorker,
-    fetch: (url, signal) => (url.protocol === "file:" ? readAsResponse(url, signal) : fetch(url, { credentials: "omit", signal })),
+    fetch: (url, signal) => (url.protocol === "file:" ? readAsResponse(url) : fetch(url, { credentials: "omit", signal })),
     decode: undefined,
     coreUrl: () => new URL("./core.wasm", import.meta.url),
     gpuModule: () => {
@@ -38,11 +38,12 @@ function nodePlatform(): Platform {
   };
 }
 
-async function readAsResponse(url: URL, signal: AbortSignal): Promise<Response> {
-  // Streamed, as from a server: the reader stops at its limit, however long the file is.
+async function readAsResponse(url: URL): Promise<Response> {
+  // Streamed, as from a server: the reader stops at its limit, however long the file is, or once its signal is aborted. The stream itself
+  // must not hear of that: Node 20 would end the process for an error that the response has swallowed.
   const path = fileURLToPath(url);
   const { size } = await stat(path);
-  const body = Readable.toWeb(createReadStream(path, { signal })) as ReadableStream<Uint8Array<ArrayBuffer>>;
+  const body = Readable.toWeb(createReadStream(path)) as ReadableStream<Uint8Array<ArrayBuffer>>;
   return new Response(body, { headers: { "content-length": String(size) } });
 }
 

@@ -33,6 +33,7 @@ const browser = {
   legalComments: "none",
   minifySyntax: true,
   minifyWhitespace: true,
+  minifyIdentifiers: true,
 };
 const node = { format: "esm", platform: "node", target: "node20", bundle: true, charset: "utf8", legalComments: "none" };
 

@@ -1,3 +1,4 @@
+import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -16,6 +17,15 @@ async function served<T>(answer: { status: number; type: string; body: string },
   } finally {
     server.close();
   }
+}
+
+/** What a module prints that runs in a process of its own. */
+function runInNode(script: string, flags: readonly string[] = []): Promise<string> {
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, [...flags, "--input-type=module", "--eval", script], { timeout: 30_000 }, (error, stdout, stderr) =>
+      error ? reject(new Error(stderr || error.message)) : resolve(stdout.trim()),
+    );
+  });
 }
 
 describe("starting", () => {
@@ -64,25 +74,36 @@ describe("starting", () => {
   });
 
   it("an engine and a catalogue that idle do not keep Node alive", async () => {
-    const { execFile } = await import("node:child_process");
     const script = `
       import { createEngine } from ${JSON.stringify(new URL("node.js", dist).href)};
       const engine = await createEngine({ workers: 1 });
       await engine.decode({ channels: [Float32Array.of(0.5)], sampleRate: 8000 });
       const catalog = await engine.openCatalog();
       console.log(await catalog.has("x"));`;
-    const output = await new Promise((resolve, reject) => {
-      execFile(process.execPath, ["--input-type=module", "--eval", script], { timeout: 30_000 }, (error, stdout) =>
-        error ? reject(error) : resolve(stdout.trim()),
-      );
-    });
+    const output = await runInNode(script);
     expect(output).toBe("false");
   });
+
+  it.each(["verify", "load", "infer"])(
+    "an engine that is closed in the phase %s of a separation does not end the process",
+    async (phase) => {
+      const script = `
+      import { createEngine } from ${JSON.stringify(new URL("node.js", dist).href)};
+      const engine = await createEngine({ workers: 1 });
+      const sound = { channels: [Float32Array.from({ length: 8000 }, (_, n) => Math.sin(n / 9))], sampleRate: 8000 };
+      let closed;
+      const onProgress = (progress) => { if (progress.phase === ${JSON.stringify(phase)}) closed ??= engine.dispose(); };
+      const outcome = await engine.separate(sound, { onProgress }).then(() => "separated", ({ code }) => code);
+      await closed;
+      console.log(outcome);`;
+      const output = await runInNode(script);
+      expect(output).toBe("disposed");
+    },
+  );
 });
 
 describe("importing the browser entry", () => {
   it("touches nothing: it works in a context with an empty global", async () => {
-    const { execFile } = await import("node:child_process");
     // Modules in a context need a flag of Node's, hence a process of its own.
     const script = `
       const { readFileSync } = await import("node:fs");
@@ -92,12 +113,7 @@ describe("importing the browser entry", () => {
       await module.link(() => { throw new Error("it imports something"); });
       await module.evaluate();
       console.log(Object.keys(module.namespace).sort().join(), Object.keys(context).length);`;
-    const output = await new Promise((resolve, reject) => {
-      const flags = ["--experimental-vm-modules", "--no-warnings", "--input-type=module", "--eval", script];
-      execFile(process.execPath, flags, { timeout: 30_000 }, (error, stdout, stderr) =>
-        error ? reject(new Error(stderr)) : resolve(stdout.trim()),
-      );
-    });
+    const output = await runInNode(script, ["--experimental-vm-modules", "--no-warnings"]);
     expect(output).toBe("JobPriority,OtolithError,createEngine 0");
   });
 
