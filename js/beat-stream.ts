@@ -28,7 +28,7 @@ export interface BeatEvent {
   readonly emittedAt: number;
 }
 
-/** What a worker says of a stream it opened. @internal */
+/** What a worker says of a stream it opened. */
 export interface OpenedBeatStream {
   readonly latency: number;
   readonly method: "tcn" | "flux";

@@ -45,6 +45,19 @@ const nodeEntryStaysOutside = {
   },
 };
 
+/** Workers start from a compiled module, so the glue's way of fetching one itself is left out. */
+const glueWithoutFetch = {
+  name: "glue-without-fetch",
+  setup(build) {
+    build.onLoad({ filter: /wasm[\\/](core|neural)[\\/](core|neural)\.js$/ }, ({ path }) => {
+      const [exported, only] = ["export { initSync, __wbg_init as default };", "export { initSync };"];
+      const glue = readFileSync(path, "utf8");
+      if (!glue.includes(exported)) throw new Error(`${path} no longer ends in ${exported}: look at what wasm-bindgen writes now`);
+      return { contents: glue.replace(exported, only), loader: "js" };
+    });
+  },
+};
+
 /** Bundles the TypeScript, emits its declarations and gathers wasm files and models. */
 export async function buildDist({ verbose }) {
   const { build } = await import("esbuild");
@@ -65,7 +78,7 @@ export async function buildDist({ verbose }) {
     build({ ...common, ...settings, plugins, entryPoints: [entry(source)], outfile: join(next, file) });
   await Promise.all([
     bundle(browser, "index.ts", "index.js"),
-    bundle({ ...browser, platform: "neutral" }, "worker/worker.ts", "worker.js"),
+    bundle({ ...browser, platform: "neutral" }, "worker/worker.ts", "worker.js", [glueWithoutFetch]),
     bundle(node, "node.ts", "node.js"),
     bundle({ ...node, banner: { js: "#!/usr/bin/env node" } }, "cli/main.ts", "cli.js", [nodeEntryStaysOutside]),
   ]);

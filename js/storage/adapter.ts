@@ -24,7 +24,7 @@ export interface StorageAdapter {
   close?(): Promise<void> | void;
 }
 
-/** What a catalogue asks of its storage, as Rust writes it. @internal */
+/** What a catalogue asks of its storage, as Rust writes it. */
 export type StorageRequest =
   | { readonly kind: "length"; readonly file: string }
   | { readonly kind: "read"; readonly file: string; readonly offset: number; readonly length: number }
@@ -32,7 +32,7 @@ export type StorageRequest =
   | { readonly kind: "flush"; readonly file: string }
   | { readonly kind: "remove"; readonly file: string };
 
-/** The answer to a request: a length, bytes, or nothing. @internal */
+/** The answer to a request: a length, bytes, or nothing. */
 export type StorageReply = number | Uint8Array | undefined;
 
 /** Methods that every adapter has. @internal */
