@@ -8,11 +8,11 @@ import { writeWhole } from "./partial-file.js";
 export const fingerprint: Command = {
   name: "fingerprint",
   summary: "take the fingerprint of a file",
-  usage: ["fingerprint FILE --out F [--algorithm NAME] [--silence DB]"],
+  usage: ["fingerprint FILE --out F [--algorithm NAME] [--silence=DB]"],
   options: {
     out: { type: "string", value: "F", help: "file to write the fingerprint to" },
     algorithm: { type: "string", value: "NAME", help: "wang (default), panako: also at another tempo, pitch or speed, or haitsma" },
-    silence: { type: "string", value: "DB", help: "level in dBFS below which nothing is found, such as -60" },
+    silence: { type: "string", value: "DB", help: "level in dBFS below which nothing is found, such as --silence=-60" },
   },
   run: async (call) => {
     const algorithm = oneOf(call, "algorithm", ALGORITHMS) ?? "wang";

@@ -35,7 +35,7 @@ describe("a wrong call has status 2, a sentence on standard error and nothing on
   test.each([
     [["beat"], "there is no command"],
     [["beats"], "at least one file"],
-    [["beats", "a.wav", "--method", "magic"], "--method must be auto or flux"],
+    [["beats", "a.wav", "--method", "magic"], "--method must be auto or tcn or flux"],
     [["beats", "a.wav", "--speed", "2"], "--speed"],
     [["beats", "a.wav", "--workers", "0"], "--workers must be a whole number in 1..32"],
     [["beats", "a.wav", "--workers"], "--workers"],
@@ -46,7 +46,7 @@ describe("a wrong call has status 2, a sentence on standard error and nothing on
     [["fingerprint", "a.wav"], "--out"],
     [["fingerprint", "a.wav", "b.wav", "--out", "o"], "takes one file"],
     [["fingerprint", "a.wav", "--out", "o", "--algorithm", "chroma"], "--algorithm must be wang or panako or haitsma"],
-    [["fingerprint", "a.wav", "--out", "o", "--silence", "-10"], "--silence must be a number in -100..-20"],
+    [["fingerprint", "a.wav", "--out", "o", "--silence=-10"], "--silence must be a number in -100..-20"],
     [["enrol", "catalog"], "at least one sound file"],
     [["enrol", "catalog", "a.wav", "b.wav", "--id", "one"], "--id names one song"],
     [["match", "catalog"], "at least one clip"],
