@@ -21,7 +21,6 @@ interface TraceEvent {
 interface Watched {
   starts: SourceStart[];
   violations: string[];
-  workers: Worker[];
 }
 
 /** The studio as a visitor uses it: verbs, and places by role and name. */
@@ -176,11 +175,8 @@ export class StudioPage {
   }
 
   /** All that was watched so far. */
-  async watched(): Promise<Omit<Watched, "workers">> {
-    return this.page.evaluate(() => {
-      const { starts, violations } = (globalThis as unknown as { watched: Watched }).watched;
-      return { starts, violations };
-    });
+  async watched(): Promise<Watched> {
+    return this.page.evaluate(() => (globalThis as unknown as { watched: Watched }).watched);
   }
 
   /** Milliseconds of processor time of every task that the page's main thread ran during `visit`. */
@@ -202,12 +198,20 @@ export class StudioPage {
     return tasks.map(({ tdur }) => (tdur ?? Number.NaN) / 1000).filter((duration) => !Number.isNaN(duration));
   }
 
-  /** Kills every worker of the page's engine by a panic inside wasm. */
-  async panicWorkers(message: string): Promise<void> {
-    await this.page.evaluate((text) => {
-      const { workers } = (globalThis as unknown as { watched: Watched }).watched;
-      for (const worker of workers) worker.postMessage({ id: 2 ** 40, method: "testPanic", params: { message: text } });
-    }, message);
+  /** Kills the worker that is next asked for `method`, by a panic inside wasm while it is at that work. */
+  async panicDuring(method: string, message: string): Promise<void> {
+    await this.page.evaluate(
+      ([method, text]) => {
+        const { postMessage } = Worker.prototype as unknown as { postMessage: (...args: unknown[]) => void };
+        Worker.prototype.postMessage = function (this: Worker, ...args: unknown[]) {
+          postMessage.apply(this, args);
+          if ((args[0] as { method?: unknown }).method !== method) return;
+          Worker.prototype.postMessage = postMessage;
+          postMessage.call(this, { id: 2 ** 40, method: "testPanic", params: { message: text } });
+        };
+      },
+      [method, message],
+    );
   }
 
   /** The answer to the question that is worded with `query`, once it is there. */
@@ -226,9 +230,9 @@ async function contents(download: Download): Promise<{ name: string; bytes: Buff
   return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) };
 }
 
-/** Runs in the page before its own scripts: remembers source starts, refused content and workers. */
+/** Runs in the page before its own scripts: remembers source starts and refused content. */
 function watch(): void {
-  const watched: Watched = { starts: [], violations: [], workers: [] };
+  const watched: Watched = { starts: [], violations: [] };
   Object.assign(globalThis, { watched });
   document.addEventListener("securitypolicyviolation", (event) =>
     watched.violations.push(`${event.violatedDirective} ${event.blockedURI}`),
@@ -237,11 +241,5 @@ function watch(): void {
   AudioBufferSourceNode.prototype.start = function (this: AudioBufferSourceNode, when = 0, offset = 0) {
     watched.starts.push({ when, offset });
     start.call(this, when, offset);
-  };
-  globalThis.Worker = class extends Worker {
-    constructor(url: string | URL, options?: WorkerOptions) {
-      super(url, options);
-      if (options?.name !== "otolith-desk") watched.workers.push(this);
-    }
   };
 }
