@@ -1,3 +1,4 @@
+import { Worker } from "node:worker_threads";
 import { createEngine, type Engine, type OtolithError, type Segment, type SeparationResult } from "otolith";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fixtureModel } from "./fixture-models.js";
@@ -320,6 +321,23 @@ describe("cancelling a separation", () => {
     for await (const segment of victim) if (segment.index === 0) break;
     expect((await beside).stems).toEqual(alone.stems);
     await both.dispose();
+  });
+});
+
+describe("a trap in a worker that runs the network", () => {
+  it("fails its job as crashed, and the next job gives what it gave before", async () => {
+    const alone = await engine.separate(stereo(14), options);
+    const { postMessage } = Worker.prototype;
+    Worker.prototype.postMessage = function (this: Worker, message: { method?: string }, ...rest: []) {
+      if (message.method === "runChunk") {
+        Worker.prototype.postMessage = postMessage;
+        postMessage.call(this, { id: 2 ** 40, method: "testPanic", params: { message: "injected fault" } });
+      }
+      postMessage.call(this, message, ...rest);
+    } as typeof postMessage;
+    const struck = engine.separate(stereo(14), options);
+    await expect(struck).rejects.toMatchObject({ code: "crashed", details: { panic: expect.stringContaining("injected fault") } });
+    expect((await engine.separate(stereo(14), options)).stems).toEqual(alone.stems);
   });
 });
 
