@@ -52,6 +52,18 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path):
         assert torch.equal(value, resumed.network.state_dict()[name])
 
 
+def test_a_resumed_run_keeps_its_plan_its_optimisers_and_where_it_began(tmp_path):
+    first = toy()
+    first.begin_with(toy(seed=2).network.state_dict(), "other.onnx")
+    first.plan.learning_rate = 1e-4
+    first.run(3, tmp_path / "begun.pt", None, ignore)
+    resumed = toy()
+    resumed.restore(torch.load(tmp_path / "begun.pt", weights_only=True))
+    resumed.run(4, tmp_path / "begun.pt", None, ignore)
+    state = torch.load(tmp_path / "begun.pt", weights_only=True)
+    assert (state["started_from"], state["plan"]["learning_rate"], state["step"]) == ("other.onnx", 1e-4, 4)
+
+
 def test_a_loss_that_is_not_finite_is_skipped_and_three_in_a_row_stop_the_run():
     training = toy(spoil=(3, 4, 9))
     training.run(12, None, None, ignore)

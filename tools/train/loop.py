@@ -210,6 +210,8 @@ class Training:
         """Takes up a saved run."""
         self.network.load_state_dict(state["network"])
         self.ema = state["ema"]
+        if "started_from" in state:
+            self.description = self.description | {"started_from": state["started_from"]}
         self.plan = Plan(**state["plan"])
         self.optimizers = optimizers_of(self.network, self.plan)
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
