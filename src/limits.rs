@@ -17,7 +17,8 @@ pub struct Limits {
     pub duration_seconds: f64,
     /// Largest encoded file, in bytes. Default 1 GiB.
     pub input_bytes: f64,
-    /// Largest decoded sound, in bytes of planar f32. Default 1 GiB: 50 min of stereo at 44.1 kHz.
+    /// Largest decoded sound in memory, in bytes of planar f32. Default 1 GiB: 50 min of stereo at 44.1 kHz. What is decoded block by
+    /// block, as a separation does, may be longer.
     pub decoded_bytes: f64,
     /// Most packets a decoder may read per encoded byte, plus 1000: a bound on the work that a hostile file can ask for. Default 1.
     pub packets_per_byte: f64,
@@ -37,6 +38,14 @@ impl Limits {
     /// [`Error::InvalidInput`] for a sample rate outside 8..192 kHz or channels outside 1..8, [`Error::Limit`] for the first of
     /// duration and decoded bytes that is too much.
     pub fn check_shape(&self, channels: usize, sample_rate: u32, frames: u64) -> Result<()> {
+        self.check_stream(channels, sample_rate, frames, frames)
+    }
+
+    /// The same of a sound of `frames` frames of which no more than `held` are in memory at once.
+    ///
+    /// # Errors
+    /// Those of [`Limits::check_shape`].
+    pub fn check_stream(&self, channels: usize, sample_rate: u32, frames: u64, held: u64) -> Result<()> {
         if !SAMPLE_RATES.contains(&sample_rate) {
             return Err(Error::invalid(format!(
                 "sample_rate must be in {}..{} Hz, got {sample_rate}: resample first",
@@ -47,7 +56,7 @@ impl Limits {
         check_channels(channels)?;
         let seconds = frames as f64 / f64::from(sample_rate);
         check("duration in seconds", "durationSeconds", seconds, self.duration_seconds)?;
-        let bytes = frames as f64 * channels as f64 * size_of::<f32>() as f64;
+        let bytes = held as f64 * channels as f64 * size_of::<f32>() as f64;
         check("decoded size in bytes", "decodedBytes", bytes, self.decoded_bytes)
     }
 

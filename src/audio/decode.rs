@@ -9,9 +9,6 @@
 //!
 //! Not decoded: Opus (the browser does), Vorbis with more than 2 channels, AAC other than low complexity in mono or stereo.
 
-use std::io::Cursor;
-use std::sync::Arc;
-
 use symphonia::core::audio::Channels;
 use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions, well_known};
@@ -23,6 +20,7 @@ use symphonia::core::packet::Packet;
 use symphonia::core::units::TimeBase;
 
 use super::planes::Planes;
+use super::source::{ByteSource, File, ReadFailure};
 use super::{Audio, edit_list, riff, sniff};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -41,10 +39,23 @@ const CHANGED_PACKETS: u32 = 8;
 /// How symphonia's MPEG decoder words a packet of another rate or channel count.
 const CHANGED_SHAPE: &str = "invalid audio buffer signal spec";
 
+/// Bytes of the file's start by which other files are known.
+const HEAD_BYTES: usize = 4_096;
+
+/// How a decoder gives its sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// All of it at the end.
+    Whole,
+    /// In blocks, as [`Decoder::block`] takes them: a long sound never lies in memory whole, and [`Limits::decoded_bytes`] bounds no
+    /// more than what is waiting.
+    Blocks,
+}
+
 /// A decoded file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoded {
-    /// The sound.
+    /// The sound; of a decoder that gives blocks, the last of them.
     pub audio: Audio,
     /// What had to be replaced or is missing, a sentence each; empty for an undamaged file.
     pub warnings: Vec<String>,
@@ -60,7 +71,8 @@ pub fn decode(bytes: Vec<u8>, hint: &str, limits: Limits) -> Result<Decoded> {
     decoder.finish()
 }
 
-/// Decodes one file. Call [`Decoder::step`] until it returns false, then [`Decoder::finish`].
+/// Decodes one file. Call [`Decoder::step`] until it returns false, then [`Decoder::finish`]; for blocks, call [`Decoder::block`] after
+/// each step.
 pub struct Decoder {
     reader: Box<dyn FormatReader>,
     track: u32,
@@ -68,8 +80,9 @@ pub struct Decoder {
     codec: Box<dyn AudioDecoder>,
     planes: Planes,
     limits: Limits,
-    input_bytes: usize,
-    packet_bytes: usize,
+    failure: ReadFailure,
+    input_bytes: u64,
+    packet_bytes: u64,
     packets: u64,
     damaged: u64,
     first_damage: String,
@@ -83,31 +96,42 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Takes the whole encoded file and finds its format. `hint` (a file name, an extension, a MIME type, or "") only makes messages
-    /// clearer.
+    /// Takes the whole encoded file and finds its format, to decode it whole. `hint` (a file name, an extension, a MIME type, or "")
+    /// only makes messages clearer.
     ///
     /// # Errors
     /// [`Error::Limit`] for a file above `limits`, by its size or by the length that it declares; [`Error::InvalidInput`] for an empty
     /// file, more than 8 channels or a rate outside 8..192 kHz; [`Error::UnsupportedFormat`] for anything that is no sound file read
     /// here.
-    pub fn new(mut bytes: Vec<u8>, hint: &str, limits: Limits) -> Result<Self> {
-        limits.check_input_bytes(bytes.len() as u64)?;
-        sniff::refuse_other_files(&bytes, hint)?;
-        let mended = riff::mend(&mut bytes)?;
-        let input_bytes = bytes.len();
-        let file = File(Arc::new(bytes));
-        let stream = MediaSourceStream::new(Box::new(Cursor::new(file.clone())), Default::default());
-        let reader = symphonia::default::get_probe()
-            .probe(&Hint::new(), stream, Default::default(), Default::default())
-            .map_err(|error| unsupported(hint, &reason(&error)))?;
+    pub fn new(bytes: Vec<u8>, hint: &str, limits: Limits) -> Result<Self> {
+        Self::open(Box::new(bytes), hint, limits, Output::Whole)
+    }
+
+    /// The same of a file that is read as it is decoded.
+    ///
+    /// # Errors
+    /// Those of [`Decoder::new`]; [`Error::InvalidInput`] if the source cannot be read.
+    pub fn open(source: Box<dyn ByteSource>, hint: &str, limits: Limits, output: Output) -> Result<Self> {
+        let mut file = File::new(source);
+        let input_bytes = file.size();
+        limits.check_input_bytes(input_bytes)?;
+        sniff::refuse_other_files(&file.bytes(0, HEAD_BYTES)?, hint)?;
+        let mended = riff::mend(&mut file)?;
+        let movie = edit_list::movie_box(&mut file)?;
+        let failure = file.failure();
+        let stream = MediaSourceStream::new(Box::new(file), Default::default());
+        let probed = symphonia::default::get_probe().probe(&Hint::new(), stream, Default::default(), Default::default());
+        failure.check()?;
+        let reader = probed.map_err(|error| unsupported(hint, &reason(&error)))?;
         let track = reader.default_track(TrackType::Audio).ok_or_else(|| unsupported(hint, "it has no audio track"))?;
         let parameters = audio_parameters(track, hint)?;
-        let trim = parameters.sample_rate.and_then(|rate| edit_list::read_trim(file.as_ref(), rate, track.num_frames)).unwrap_or_default();
+        let trim = movie.zip(parameters.sample_rate).and_then(|(movie, rate)| edit_list::read_trim(&movie, rate, track.num_frames));
+        let trim = trim.unwrap_or_default();
         let shape = parameters.channels.as_ref().map(Channels::count).zip(parameters.sample_rate);
+        let mut planes = Planes::new(limits.clone(), output, trim.start, trim.frames.or(track.num_frames));
         if let (Some((channels, sample_rate)), Some(claimed)) = (shape, mended.claimed_frames) {
-            limits.check_shape(channels, sample_rate, claimed)?;
+            planes.check(channels, sample_rate, claimed)?;
         }
-        let mut planes = Planes::new(limits.clone(), trim.start, trim.frames.or(track.num_frames));
         if let Some((channels, sample_rate)) = shape {
             planes.take_shape(channels, sample_rate, input_bytes)?;
         }
@@ -121,6 +145,7 @@ impl Decoder {
             codec,
             planes,
             limits,
+            failure,
             input_bytes,
             packet_bytes: 0,
             packets: 0,
@@ -142,7 +167,7 @@ impl Decoder {
     pub fn step(&mut self) -> Result<bool> {
         let start = self.planes.frames();
         for _ in 0..STEP_PACKETS {
-            if self.has_ended || self.planes.frames() - start >= STEP_FRAMES {
+            if self.has_ended || self.planes.frames() - start >= STEP_FRAMES as u64 {
                 break;
             }
             match self.reader.next_packet() {
@@ -150,12 +175,26 @@ impl Decoder {
                 Ok(None) => self.has_ended = true,
                 Err(SymphoniaError::ResetRequired) => self.open_next_stream()?,
                 Err(error) => {
+                    self.failure.check()?;
                     self.has_ended = true;
                     self.warnings.push(format!("the file is cut off or damaged after {:.3} s ({})", self.planes.seconds(), reason(&error)));
                 }
             }
         }
+        self.failure.check()?;
         Ok(!self.has_ended)
+    }
+
+    /// What was decoded since the last call, planar `[channels][frames]`, where the sound is to come in blocks; `None` if that is nothing.
+    pub fn block(&mut self) -> Option<Audio> {
+        let (channels, sample_rate) = self.planes.take_block()?;
+        Some(Audio { channels, sample_rate })
+    }
+
+    /// Frames of the whole sound by the container's word, which need not be true.
+    #[must_use]
+    pub fn declared_frames(&self) -> Option<u64> {
+        self.planes.declared()
     }
 
     /// Share of the file decoded, 0..1.
@@ -171,7 +210,7 @@ impl Decoder {
         share.min(1.0)
     }
 
-    /// The sound, with what had to be replaced or is missing.
+    /// The sound, or the rest of it that no block had, with what had to be replaced or is missing.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] before [`Decoder::step`] has returned false; [`Error::UnsupportedFormat`] if nothing could be decoded
@@ -184,7 +223,7 @@ impl Decoder {
         if self.damaged * 2 > self.packets {
             return Err(Error::UnsupportedFormat { found: damage });
         }
-        let frames = self.planes.frames() as u64;
+        let frames = self.planes.frames();
         let declared = self.planes.declared();
         if !self.planes.has_shape() || (frames == 0 && (declared != Some(0) || !self.warnings.is_empty())) {
             return Err(Error::UnsupportedFormat { found: "the file has the header of a sound but no sound in it".to_owned() });
@@ -212,8 +251,8 @@ impl Decoder {
             return Ok(());
         }
         self.packets += 1;
-        self.packet_bytes += packet.data.len();
-        self.limits.check_packets(self.packets, self.input_bytes as u64)?;
+        self.packet_bytes += packet.data.len() as u64;
+        self.limits.check_packets(self.packets, self.input_bytes)?;
         self.fill_gap(packet)?;
         match self.codec.decode(packet) {
             Ok(block) => {
@@ -275,17 +314,7 @@ impl Decoder {
         self.next_timestamp = None;
         // A chain of empty streams is work too.
         self.packets += 1;
-        self.limits.check_packets(self.packets, self.input_bytes as u64)
-    }
-}
-
-/// The encoded file, shared without a copy by the reader and the search for its edit list.
-#[derive(Clone)]
-struct File(Arc<Vec<u8>>);
-
-impl AsRef<[u8]> for File {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
+        self.limits.check_packets(self.packets, self.input_bytes)
     }
 }
 

@@ -4,7 +4,8 @@
 //! list of the track (ISO/IEC 14496-12, 8.6.6) and, in Apple's files, the comment `iTunSMPB`, which is exact to the sample where an
 //! edit list is exact to a tick of the movie's clock, often 1 ms.
 
-use super::big_endian_u32;
+use super::source::File;
+use crate::error::Result;
 
 /// The part of a track that is to be heard, in frames of the track.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,13 +20,37 @@ pub(super) struct Trim {
 /// the media, counted sample by sample, is the better figure, and the one ffmpeg takes.
 const END_TOLERANCE: u64 = 1_024;
 
-/// Reads the trim of the first audio track of an MP4 file whose media has `media_frames` frames; `None` if the file is no MP4 or says
-/// nothing.
-pub(super) fn read_trim(bytes: &[u8], sample_rate: u32, media_frames: Option<u64>) -> Option<Trim> {
-    let moov = boxes(bytes).find(|(kind, _)| kind == b"moov")?.1;
-    if bytes.get(4..8)? != b"ftyp" {
-        return None;
+/// Largest `moov` box that is read. A day of AAC in packets of 1 024 frames is described by 15 MB.
+const LARGEST_MOVIE_BOX: u64 = 1 << 26;
+
+/// The body of the `moov` box of an MP4 file; `None` if the file is no MP4, or that box is missing or absurdly large.
+///
+/// # Errors
+/// [`crate::Error::InvalidInput`] if the file cannot be read, [`crate::Error::OutOfMemory`].
+pub(super) fn movie_box(file: &mut File) -> Result<Option<Vec<u8>>> {
+    if file.word::<4>(4)? != Some(*b"ftyp") {
+        return Ok(None);
     }
+    let mut at = 0;
+    while let (Some(size), Some(kind)) = (file.word::<4>(at)?, file.word::<4>(at + 4)?) {
+        let (header, size) = match u32::from_be_bytes(size) {
+            0 => (8, file.size() - at),
+            1 => (16, file.word::<8>(at + 8)?.map_or(0, u64::from_be_bytes)),
+            size => (8, u64::from(size)),
+        };
+        let Some(end) = at.checked_add(size).filter(|&end| size >= header && end <= file.size()) else { break };
+        if &kind == b"moov" {
+            let is_sane = size <= LARGEST_MOVIE_BOX;
+            return if is_sane { file.bytes(at + header, (size - header) as usize).map(Some) } else { Ok(None) };
+        }
+        at = end;
+    }
+    Ok(None)
+}
+
+/// Reads the trim of the first audio track from the body of a `moov` box, for a media of `media_frames` frames; `None` if it says
+/// nothing.
+pub(super) fn read_trim(moov: &[u8], sample_rate: u32, media_frames: Option<u64>) -> Option<Trim> {
     let trim = itunes_trim(moov).or_else(|| edit_trim(moov, sample_rate, media_frames))?;
     let media_frames = media_frames?;
     let left = media_frames.checked_sub(trim.start).filter(|&left| left > 0)?;
@@ -86,6 +111,11 @@ fn scale(ticks: u64, to: u64, from: u64) -> Option<u64> {
     u64::try_from(u128::from(ticks) * u128::from(to) / u128::from(from)).ok()
 }
 
+/// The big-endian 32-bit number at `at`, if it is there.
+fn big_endian_u32(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_be_bytes)
+}
+
 /// The body of the box at `path` within `bytes`.
 fn find<'a>(bytes: &'a [u8], path: &[&[u8; 4]]) -> Option<&'a [u8]> {
     path.iter().try_fold(bytes, |inside, kind| boxes(inside).find(|(found, _)| found == *kind).map(|(_, body)| body))
@@ -109,7 +139,7 @@ fn boxes(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Trim, read_trim};
+    use super::{File, Trim, movie_box};
 
     fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
         let mut bytes = (body.len() as u32 + 8).to_be_bytes().to_vec();
@@ -132,6 +162,10 @@ mod tests {
         let track = [boxed(b"edts", &boxed(b"elst", &list)), boxed(b"mdia", &media)].concat();
         let moov = [boxed(b"mvhd", &clock(1_000)), boxed(b"trak", &track), extra.to_vec()].concat();
         [boxed(b"ftyp", b"M4A "), boxed(b"moov", &moov)].concat()
+    }
+
+    fn read_trim(bytes: &[u8], sample_rate: u32, media_frames: Option<u64>) -> Option<Trim> {
+        super::read_trim(&movie_box(&mut File::new(Box::new(bytes.to_vec()))).unwrap()?, sample_rate, media_frames)
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod planes;
 pub mod resample;
 mod riff;
 mod sniff;
+pub mod source;
 pub mod wav;
 
 use crate::error::{Error, Result};
@@ -26,8 +27,17 @@ impl Audio {
     /// [`Error::InvalidInput`] for 0 or more than 8 channels, unequal lengths, a rate outside 8..192 kHz, or a sample that is NaN or
     /// infinite (channel and frame are named); [`Error::Limit`] above `limits`.
     pub fn new(channels: Vec<Vec<f32>>, sample_rate: u32, limits: &Limits) -> Result<Self> {
+        Self::block(channels, sample_rate, 0, limits)
+    }
+
+    /// The same of a block of a longer sound, that begins at its frame `first`: a bad sample is named by its place in the whole, and
+    /// the length is that up to the block's end.
+    ///
+    /// # Errors
+    /// Those of [`Audio::new`].
+    pub fn block(channels: Vec<Vec<f32>>, sample_rate: u32, first: u64, limits: &Limits) -> Result<Self> {
         let frames = channels.first().map_or(0, Vec::len);
-        limits.check_shape(channels.len(), sample_rate, frames as u64)?;
+        limits.check_stream(channels.len(), sample_rate, first.saturating_add(frames as u64), frames as u64)?;
         for (index, channel) in channels.iter().enumerate() {
             if channel.len() != frames {
                 return Err(Error::invalid(format!(
@@ -36,6 +46,7 @@ impl Audio {
                 )));
             }
             if let Some(frame) = channel.iter().position(|sample| !sample.is_finite()) {
+                let frame = first + frame as u64;
                 return Err(Error::invalid(format!("channel {index}, frame {frame} is not a finite number: repair the sound first")));
             }
         }
@@ -73,11 +84,6 @@ impl Audio {
     }
 }
 
-/// The big-endian 32-bit number at `at`, if it is there: AIFF and MP4 are made of them.
-fn big_endian_u32(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_be_bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::Audio;
@@ -88,6 +94,15 @@ mod tests {
         let error = Audio::new(vec![vec![0.0; 3], vec![0.0, f32::NAN, 0.0]], 44_100, &Limits::default()).unwrap_err();
         assert_eq!(error.kind(), "invalid-input");
         assert!(error.to_string().contains("channel 1, frame 1"), "{error}");
+    }
+
+    #[test]
+    fn a_block_counts_from_the_start_of_the_whole() {
+        let limits = Limits { duration_seconds: 1.0, ..Limits::default() };
+        let error = Audio::block(vec![vec![0.0, f32::NAN]], 8_000, 70, &limits).unwrap_err();
+        assert!(error.to_string().contains("channel 0, frame 71"), "{error}");
+        assert!(Audio::block(vec![vec![0.0; 2]], 8_000, 7_998, &limits).is_ok());
+        assert_eq!(Audio::block(vec![vec![0.0; 2]], 8_000, 7_999, &limits).unwrap_err().kind(), "limit");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use symphonia::core::audio::GenericAudioBufferRef;
 
+use super::decode::Output;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
@@ -14,6 +15,9 @@ pub(super) struct Planes {
     channels: Vec<Vec<f32>>,
     sample_rate: u32,
     limits: Limits,
+    output: Output,
+    /// Frames that blocks have taken away.
+    taken: u64,
     /// Frames still to drop at the start, by the container's word.
     skip: usize,
     /// Frames that the trimmed sound has by the container's word.
@@ -24,13 +28,43 @@ pub(super) struct Planes {
 
 impl Planes {
     /// Planes that drop the first `skip` frames. `declared`: frames after that, if the container names them.
-    pub(super) fn new(limits: Limits, skip: u64, declared: Option<u64>) -> Self {
+    pub(super) fn new(limits: Limits, output: Output, skip: u64, declared: Option<u64>) -> Self {
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-        Self { channels: Vec::new(), sample_rate: 0, limits, skip, declared, leading_silence: 0 }
+        Self { channels: Vec::new(), sample_rate: 0, limits, output, taken: 0, skip, declared, leading_silence: 0 }
     }
 
-    pub(super) fn frames(&self) -> usize {
+    /// Frames of the sound so far.
+    pub(super) fn frames(&self) -> u64 {
+        self.taken + self.held() as u64
+    }
+
+    /// Frames that are here.
+    fn held(&self) -> usize {
         self.channels.first().map_or(0, Vec::len)
+    }
+
+    /// Takes away what is here and certain to be kept; `None` if that is nothing, or the sound is to stay whole. What lies past the
+    /// declared end waits: the end of a last packet will be cut, but the next stream of a chained file may begin there.
+    pub(super) fn take_block(&mut self) -> Option<(Vec<Vec<f32>>, u32)> {
+        let certain = self.declared.map_or(u64::MAX, |declared| declared.saturating_sub(self.taken)).min(self.held() as u64) as usize;
+        if certain == 0 || self.output == Output::Whole {
+            return None;
+        }
+        self.taken += certain as u64;
+        let take = |plane: &mut Vec<f32>| {
+            let rest = plane.split_off(certain);
+            std::mem::replace(plane, rest)
+        };
+        Some((self.channels.iter_mut().map(take).collect(), self.sample_rate))
+    }
+
+    /// Checks a sound of `frames` frames against the limits.
+    pub(super) fn check(&self, channels: usize, sample_rate: u32, frames: u64) -> Result<()> {
+        let held = match self.output {
+            Output::Whole => frames,
+            Output::Blocks => frames.saturating_sub(self.taken).min(self.held() as u64),
+        };
+        self.limits.check_stream(channels, sample_rate, frames, held)
     }
 
     pub(super) fn declared(&self) -> Option<u64> {
@@ -56,7 +90,7 @@ impl Planes {
 
     /// Fixes rate and channels, checks them with the declared length, and reserves what an input of `input_bytes` may well hold. What
     /// the container says holds until the first block: many MP4 files say stereo of mono AAC.
-    pub(super) fn take_shape(&mut self, channels: usize, sample_rate: u32, input_bytes: usize) -> Result<()> {
+    pub(super) fn take_shape(&mut self, channels: usize, sample_rate: u32, input_bytes: u64) -> Result<()> {
         if channels == self.channels.len() && sample_rate == self.sample_rate {
             return Ok(());
         }
@@ -64,10 +98,13 @@ impl Planes {
             return Err(self.changed_shape(channels, sample_rate));
         }
         let declared = self.declared.unwrap_or(0);
-        self.limits.check_shape(channels, sample_rate, declared)?;
+        self.check(channels, sample_rate, declared)?;
         self.sample_rate = sample_rate;
         self.channels = vec![Vec::new(); channels];
-        self.reserve(declared.min(input_bytes as u64 * RESERVED_FRAMES_PER_BYTE) as usize)
+        match self.output {
+            Output::Whole => self.reserve(declared.min(input_bytes.saturating_mul(RESERVED_FRAMES_PER_BYTE)) as usize),
+            Output::Blocks => Ok(()),
+        }
     }
 
     fn changed_shape(&self, channels: usize, sample_rate: u32) -> Error {
@@ -82,7 +119,7 @@ impl Planes {
     }
 
     /// Appends a decoded block.
-    pub(super) fn append(&mut self, block: &GenericAudioBufferRef<'_>, input_bytes: usize) -> Result<()> {
+    pub(super) fn append(&mut self, block: &GenericAudioBufferRef<'_>, input_bytes: u64) -> Result<()> {
         let frames = block.frames();
         if frames == 0 {
             return Ok(());
@@ -97,7 +134,7 @@ impl Planes {
             if let Some(offset) = tail.iter().position(|sample| !sample.is_finite()) {
                 return Err(Error::invalid(format!(
                     "channel {channel}, frame {} is not a finite number: repair the sound first",
-                    start + offset
+                    self.taken + (start + offset) as u64
                 )));
             }
         }
@@ -122,7 +159,7 @@ impl Planes {
     /// Cuts what lies past the declared end: the last packet is whole, the container says where the sound in it ends.
     pub(super) fn cut_at_declared(&mut self) {
         if let Some(declared) = self.declared {
-            let end = usize::try_from(declared).unwrap_or(usize::MAX);
+            let end = usize::try_from(declared.saturating_sub(self.taken)).unwrap_or(usize::MAX);
             self.channels.iter_mut().for_each(|plane| plane.truncate(end));
         }
     }
@@ -133,9 +170,9 @@ impl Planes {
 
     /// Adds `frames` zeros to every plane, within the limits, and gives the index of the first.
     fn grow(&mut self, frames: usize) -> Result<usize> {
-        let start = self.frames();
-        let total = start.saturating_add(frames).saturating_sub(self.skip);
-        self.limits.check_shape(self.channels.len(), self.sample_rate, total as u64)?;
+        let start = self.held();
+        let total = self.frames().saturating_add(frames as u64).saturating_sub(self.skip as u64);
+        self.check(self.channels.len(), self.sample_rate, total)?;
         self.reserve(frames)?;
         self.channels.iter_mut().for_each(|plane| plane.resize(start + frames, 0.0));
         Ok(start)
@@ -143,10 +180,10 @@ impl Planes {
 
     /// Makes room for `more` frames in every plane.
     fn reserve(&mut self, more: usize) -> Result<()> {
-        let frames = self.frames();
+        let frames = self.held();
         let count = self.channels.len();
         // Doubling keeps growth linear; the declared length keeps the last doubling from overshooting.
-        let left = self.declared.map_or(u64::MAX, |declared| declared.saturating_sub(frames as u64));
+        let left = self.declared.map_or(u64::MAX, |declared| declared.saturating_sub(self.taken + frames as u64));
         let wanted = more.max((frames as u64).min(left) as usize);
         for plane in &mut self.channels {
             if plane.capacity() - frames < more {

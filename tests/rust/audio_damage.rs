@@ -1,6 +1,7 @@
 //! Bad input: cut off, damaged, mislabelled, too long, hostile.
 
-use otolith::audio::decode::{Decoded, Decoder, decode};
+use otolith::audio::decode::{Decoded, Decoder, Output, decode};
+use otolith::audio::source::ByteSource;
 use otolith::{Limits, Result};
 
 use crate::signal::Random;
@@ -262,4 +263,86 @@ fn steps_are_bounded_and_progress_rises_to_one() {
 fn finish_before_the_end_is_refused() {
     let decoder = Decoder::new(fixture("mono-44k.ogg"), "", Limits::default()).unwrap();
     assert_eq!(decoder.finish().unwrap_err().kind(), "invalid-input");
+}
+
+/// A file in blocks: what they make together, how many there were and the warnings.
+fn in_blocks(bytes: Vec<u8>, limits: Limits) -> Result<(Vec<Vec<f32>>, usize, Vec<String>)> {
+    let mut decoder = Decoder::open(Box::new(bytes), "", limits, Output::Blocks)?;
+    let mut whole: Vec<Vec<f32>> = Vec::new();
+    let mut count = 0;
+    let mut add = |audio: otolith::Audio| {
+        whole.resize(audio.channels().len(), Vec::new());
+        whole.iter_mut().zip(audio.channels()).for_each(|(whole, part)| whole.extend_from_slice(part));
+    };
+    while decoder.step()? {
+        if let Some(block) = decoder.block() {
+            count += 1;
+            add(block);
+        }
+    }
+    let decoded = decoder.finish()?;
+    add(decoded.audio);
+    Ok((whole, count, decoded.warnings))
+}
+
+#[test]
+fn blocks_make_the_whole_of_every_format_damaged_or_not() {
+    let long = wav(44_100, 800_000, &[7; 400_000]);
+    let mut cut = fixture("stereo-44k.flac");
+    cut.truncate(cut.len() * 2 / 3);
+    let mut chained = fixture("mono-44k.ogg");
+    chained.extend_from_slice(&fixture("mono-44k.ogg"));
+    let names = [
+        ["eight-32k-s16.wav", "mono-44k.ogg", "mono-44k-128k.mp3", "mono-44k.m4a", "mono-44k.aac", "mono-22k-s24.aiff"],
+        ["stereo-44k.flac", "stereo-44k-f32.wav", "stereo-48k.m4a", "stereo-44k-alac.m4a", "stereo-44k-vbr.mp3", "stereo-48k.ogg"],
+    ]
+    .concat();
+    let files = names.into_iter().map(|name| (name, fixture(name)));
+    for (name, bytes) in files.chain([("long", long), ("cut", cut), ("chained", chained)]) {
+        let whole = decode_default(bytes.clone()).unwrap();
+        let (channels, count, warnings) = in_blocks(bytes, Limits::default()).unwrap();
+        assert!(channels == whole.audio.channels() && warnings == whole.warnings, "{name}");
+        assert!(name != "long" || count >= 3, "{count}");
+    }
+}
+
+#[test]
+fn the_limit_of_decoded_bytes_holds_for_what_waits_and_not_for_blocks_that_were_taken() {
+    let limits = Limits { decoded_bytes: 400_000.0, ..Limits::default() };
+    let bytes = wav(44_100, 800_000, &[7; 400_000]);
+    assert_eq!(decode(bytes.clone(), "", limits.clone()).unwrap_err().kind(), "limit");
+    assert_eq!(in_blocks(bytes.clone(), limits).unwrap().0[0].len(), 400_000);
+    let short = Limits { duration_seconds: 9.0, ..Limits::default() };
+    assert_eq!(in_blocks(bytes, short).unwrap_err().kind(), "limit");
+}
+
+/// A file whose bytes cannot be read from a place on.
+struct Unreadable(Vec<u8>, u64);
+
+impl ByteSource for Unreadable {
+    fn size(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_at(&mut self, at: u64, into: &mut [u8]) -> std::io::Result<()> {
+        if at + into.len() as u64 > self.1 {
+            return Err(std::io::Error::other("the disk was pulled out"));
+        }
+        self.0.read_at(at, into)
+    }
+}
+
+#[test]
+fn a_file_that_can_no_longer_be_read_is_an_error_and_no_shorter_sound() {
+    for readable in [0, 300_000] {
+        let source = Unreadable(wav(44_100, 1_600_000, &[7; 800_000]), readable);
+        let error = Decoder::open(Box::new(source), "", Limits::default(), Output::Whole)
+            .and_then(|mut decoder| {
+                while decoder.step()? {}
+                decoder.finish()
+            })
+            .unwrap_err();
+        assert_eq!(error.kind(), "invalid-input");
+        assert!(error.to_string().contains("pulled out"), "{readable}: {error}");
+    }
 }
