@@ -54,6 +54,9 @@ export interface UsageEntry {
   readonly entitlement?: unknown;
 }
 
+/** Entries that are kept: a page that is open for days must not grow by them. */
+const KEPT_USAGE = 1000;
+
 /** Asks the page's hook and keeps the book of what was allowed. @internal */
 export class Authorization {
   readonly #hook: Authorize | undefined;
@@ -66,7 +69,7 @@ export class Authorization {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** What was allowed so far, in order. */
+  /** What was allowed last, in order. */
   get usage(): readonly UsageEntry[] {
     return this.#usage.slice();
   }
@@ -78,6 +81,7 @@ export class Authorization {
   async ask(request: Omit<AuthorizationRequest, "signal">, signal: AbortSignal): Promise<void> {
     const answer = this.#hook ? await this.#answer(this.#hook, request, signal) : {};
     const { jobId, tier, capability, amount, stems } = request;
+    if (this.#usage.length === KEPT_USAGE) this.#usage.shift();
     this.#usage.push(Object.freeze({ jobId, tier, capability, amount, stems, at: Date.now(), ...answer }));
   }
 

@@ -70,7 +70,6 @@ describe("the authorize hook", () => {
       "request /songs/a song.wav",
       "download, running, usage 1",
       "decode",
-      "analyze",
       "request /quarters.onnx",
       "download",
       "verify",
@@ -206,5 +205,14 @@ describe("the authorize hook", () => {
     await expect(createEngine({ authorize: true as never })).rejects.toThrow("options.authorize must be a function, got true");
     await expect(createEngine({ limits: { authorizeMs: 0 } })).rejects.toThrow("options.limits.authorizeMs must be in 1..600000, got 0");
     expect([engine.usage(), engine.queue.list()]).toEqual([[], []]);
+  });
+
+  it("usage keeps the last 1000 entries and no more", async () => {
+    const { Authorization } = await import("../../js/authorization.js");
+    await start(() => ({ allowed: true }));
+    const books = new Authorization(undefined, 1000);
+    const request = { tier: "none", capability: "stem_split", amount: 1, stems: 2, input: { name: "", bytes: 4 } } as const;
+    for (let job = 0; job < 1234; job++) await books.ask({ ...request, jobId: String(job) }, new AbortController().signal);
+    expect([books.usage.length, books.usage[0]?.jobId, books.usage.at(-1)?.jobId]).toEqual([1000, "234", "1233"]);
   });
 });
