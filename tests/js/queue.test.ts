@@ -1,3 +1,4 @@
+import { Worker } from "node:worker_threads";
 import { createEngine, type Engine, JobPriority, type SeparationJob, type Tier } from "otolith";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fixtureModel } from "./fixture-models.js";
@@ -23,6 +24,34 @@ async function allAllowed() {
 }
 
 describe("the queue of separations", () => {
+  it("starts no worker for a job that waits", async () => {
+    const { postMessage } = Worker.prototype;
+    let started = 0;
+    Worker.prototype.postMessage = function (this: Worker, message: { method?: string }, ...rest: []) {
+      if (message.method === "initialise") started += 1;
+      postMessage.call(this, message, ...rest);
+    } as typeof postMessage;
+    const own = await createEngine({ workers: 4, tier: "vip", models: { quarters } });
+    try {
+      const song = () => ({ channels: [noise(14 * 44_100)], sampleRate: 44_100 });
+      const running = own.separate(song(), { ...options, chunk: 6, collect: false });
+      // Held by its reader, who takes nothing more.
+      await running[Symbol.asyncIterator]().next();
+      const before = started;
+      const waiting = Array.from({ length: 20 }, () => own.separate(new Blob([new Uint8Array(9)]), options));
+      while (own.queue.list().some(({ state }) => state === "authorizing")) await Promise.resolve();
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      expect([own.queue.size, started]).toEqual([20, before]);
+      for (const job of waiting) job.cancel("enough");
+      await expect(Promise.all(waiting)).rejects.toBe("enough");
+      running.cancel("enough");
+      await expect(running).rejects.toBe("enough");
+    } finally {
+      Worker.prototype.postMessage = postMessage;
+      await own.dispose();
+    }
+  });
+
   it("runs 100 mixed jobs as a model of it says: priorities, order of arrival, cancels, failures, late arrivals", async () => {
     const draws = Array.from(noise(600, 77), (value) => (value + 1) / 2);
     const draw = () => draws.pop() ?? 0;
