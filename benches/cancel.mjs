@@ -41,7 +41,7 @@ async function latency(engine, phase) {
 }
 
 const table = {};
-for (const phase of ["queued", "download", "decode", "analyze", "verify", "load", "infer"]) {
+for (const phase of ["queued", "download", "decode", "verify", "load", "infer"]) {
   const waits = [];
   for (let round = 0; round < Number(values.rounds); round++) {
     // Fresh: model and program are fetched and checked once an engine.

@@ -109,8 +109,12 @@ export async function openInput(
   }
   let response: Response;
   try {
+    const onDisk = await platform.fileAt(input.url);
+    if (onDisk && onDisk.size > limit) throw tooLarge(`the file at ${input.url}`, limit);
+    if (onDisk) return { kind: "file", bytes: onDisk, name: lastPart(input.url) };
     response = await platform.fetch(input.url, signal);
   } catch (cause) {
+    if (cause instanceof OtolithError) throw cause;
     signal.throwIfAborted();
     throw new OtolithError("invalid-input", `could not fetch ${input.url}: the address is wrong, the network is down or CORS forbids it`, {
       cause,

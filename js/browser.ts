@@ -21,6 +21,7 @@ function browserPlatform(): Platform {
     environment: detectEnvironment(globalThis),
     startWorker,
     fetch: (url, signal) => fetch(url, { credentials: "omit", signal }),
+    fileAt: async () => undefined,
     decode: findWebAudioDecode(globalThis),
     coreUrl: () => new URL("./core.wasm", import.meta.url),
     gpuModule,

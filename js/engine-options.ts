@@ -47,10 +47,18 @@ export interface EngineLimits {
   readonly durationSeconds?: number;
   /** Largest encoded file, in bytes. Default 1 GiB. */
   readonly inputBytes?: number;
-  /** Largest decoded sound, in bytes of planar 32-bit samples. Default 1 GiB: 50 min of stereo at 44.1 kHz. */
+  /**
+   * Largest decoded sound in memory, in bytes of planar 32-bit samples. Default 1 GiB: 50 min of stereo at 44.1 kHz. A separation hears its
+   * sound in blocks, so that only `durationSeconds` bounds it.
+   */
   readonly decodedBytes?: number;
   /** Packets that a decoder may read per byte of the file, plus 1000. Default 1. */
   readonly packetsPerByte?: number;
+  /**
+   * Most bytes of decoded sound that a separation of a file keeps outside wasm; a longer file is decoded twice instead, with the same
+   * result. Default 256 MiB: 12 min of stereo at 44.1 kHz.
+   */
+  readonly heldBytes?: number;
   /** Largest whole result of a separation, in bytes. Default 2 GiB. */
   readonly resultBytes?: number;
   /** Separations that run at once, 1..16; the others wait. Default 1: each uses all workers. */
@@ -72,6 +80,7 @@ const SOUND_LIMITS = ["durationSeconds", "inputBytes", "decodedBytes", "packetsP
 export interface CheckedLimits {
   readonly sound: SoundLimits;
   readonly inputBytes: number;
+  readonly heldBytes: number;
   readonly resultBytes: number;
   readonly concurrentJobs: number;
   readonly authorizeMs: number;
@@ -81,6 +90,7 @@ export interface CheckedLimits {
 export function readLimits(reader: OptionReader): CheckedLimits {
   const limits = new OptionReader(reader.any("limits"), "options.limits", [
     ...SOUND_LIMITS,
+    "heldBytes",
     "resultBytes",
     "concurrentJobs",
     "authorizeMs",
@@ -93,6 +103,7 @@ export function readLimits(reader: OptionReader): CheckedLimits {
   return {
     sound,
     inputBytes: sound.inputBytes ?? GIB,
+    heldBytes: limits.number("heldBytes", { min: 0, max: Number.MAX_SAFE_INTEGER }) ?? GIB / 4,
     resultBytes: limits.number("resultBytes", { min: 0, max: Number.MAX_SAFE_INTEGER }) ?? 2 * GIB,
     concurrentJobs: limits.number("concurrentJobs", { min: 1, max: 16, whole: true }) ?? 1,
     authorizeMs: limits.number("authorizeMs", { min: 1, max: 600_000 }) ?? 30_000,

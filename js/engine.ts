@@ -143,6 +143,7 @@ export class Engine {
       analyses: new Line(workers),
       limits: limits.sound,
       inputBytes: limits.inputBytes,
+      heldBytes: limits.heldBytes,
       resultBytes: limits.resultBytes,
     };
   }
@@ -181,7 +182,7 @@ export class Engine {
     return estimate(this.#workshop, sound, options);
   }
 
-  /** Every separation that was allowed, in order: one entry a job, made before it is queued and kept if it fails. */
+  /** The last 1000 separations that were allowed, in order: one entry a job, made before it is queued and kept if it fails. */
   usage(): readonly UsageEntry[] {
     return this.#parts.authorization.usage;
   }

@@ -20,10 +20,20 @@ export interface SoundSize {
 export interface Estimate {
   /** Chunks the sound is cut into. */
   readonly chunks: number;
-  /** Most bytes at once: linear memory of all workers at work, and the whole stems. */
+  /** Most bytes at once: linear memory of all workers at work, what is held outside it, and the whole stems. */
   readonly bytes: number;
-  /** Of these: the worker that decodes and joins, each of `workers` that run the network, and the stems (0 with `collect: false`). */
-  readonly memory: { readonly home: number; readonly inference: number; readonly workers: number; readonly stems: number };
+  /**
+   * Of these: the worker that decodes and joins, what it holds outside linear memory (decoded sound, and the encoded file, which is not
+   * held where it is a `Blob` on a page or a `file:` URL in Node), each of `workers` that run the network, and the stems (0 with
+   * `collect: false`).
+   */
+  readonly memory: {
+    readonly home: number;
+    readonly held: number;
+    readonly inference: number;
+    readonly workers: number;
+    readonly stems: number;
+  };
   /** Seconds; null for a model of the caller's own that this engine has not run yet. */
   readonly seconds: number | null;
   /** Whether `seconds` comes from chunks this engine has run. If not, it is the model's known work at this device's measured speed: good to a factor of 2. */
@@ -46,6 +56,7 @@ export interface EstimateTools {
   readonly policy: Policy;
   readonly tier: Tier;
   readonly workers: number;
+  readonly heldBytes: number;
   readonly costs: CostBook;
 }
 
@@ -97,8 +108,6 @@ const INFERENCE_BYTES = 24 * MIB;
 const BYTES_PER_CHUNK_SECOND = 4.5 * MIB;
 /** Weights unpacked, and packed again for the kernels. */
 const BYTES_PER_MODEL_BYTE = 12;
-/** An array that grows by doubling holds its old half while it is copied. */
-const GROWTH = 2.2;
 
 /** What a separation of `sound` will take. @internal */
 export async function estimate(tools: EstimateTools, sound: unknown, options: SeparationOptions | undefined): Promise<Estimate> {
@@ -122,7 +131,8 @@ export async function estimate(tools: EstimateTools, sound: unknown, options: Se
   const outputRate = settings.sampleRate === 44100 ? rate : size.sampleRate;
   const stemBytes = 4 * channels * Math.round(size.duration * outputRate);
   const memory = {
-    home: homeBytes(size, { rate, outputRate, chunk: grid.samples }),
+    home: homeBytes(size, { rate, outputRate, chunk: grid.samples, chunks: grid.chunks, workers, stems }),
+    held: heldBytes(size, tools.heldBytes),
     inference: inferenceBytes(entry, grid.samples, known),
     workers,
     stems: collect ? stems * stemBytes : 0,
@@ -132,7 +142,7 @@ export async function estimate(tools: EstimateTools, sound: unknown, options: Se
   const rounds = Math.ceil(grid.chunks / workers);
   return {
     chunks: grid.chunks,
-    bytes: memory.home + workers * memory.inference + memory.stems,
+    bytes: memory.home + memory.held + workers * memory.inference + memory.stems,
     memory,
     seconds: perSample === null ? null : rounds * perSample * grid.samples + size.duration / DECODED_PER_SECOND,
     measured: known !== undefined,
@@ -159,17 +169,35 @@ function inferenceBytes({ bytes, sample_rate }: ModelEntry, samples: number, kno
   return Math.round(INFERENCE_BYTES + BYTES_PER_MODEL_BYTE * bytes + (BYTES_PER_CHUNK_SECOND * samples) / sample_rate);
 }
 
-function homeBytes(size: SoundSize, { rate, outputRate, chunk }: { rate: number; outputRate: number; chunk: number }): number {
-  const { duration, sampleRate, channels, bytes = 0 } = size;
-  const of = (count: number, hertz: number) => 4 * count * duration * hertz;
-  const decoded = of(channels, sampleRate);
-  // A compressed file tells its length late or not at all: what is decoded grows.
-  const decoding = bytes + (bytes > 0 && bytes < decoded / 4 ? GROWTH * decoded : decoded);
-  const mix = of(Math.min(2, channels), sampleRate);
-  const mixing = channels > 2 ? decoded + mix : mix;
-  const resampled = sampleRate === rate ? 0 : GROWTH * of(Math.min(2, channels), rate);
-  const joining = mix + resampled + 2 * 8 * chunk * (1 + (sampleRate === rate ? 0 : outputRate / rate));
-  return Math.round(HOME_BYTES + Math.max(decoding, mixing, joining));
+interface HomeWork {
+  readonly rate: number;
+  readonly outputRate: number;
+  readonly chunk: number;
+  readonly chunks: number;
+  readonly workers: number;
+  readonly stems: number;
+}
+
+/** The worker at home: a window over the sound, and one chunk on its way out or in. */
+function homeBytes({ sampleRate, channels }: SoundSize, { rate, outputRate, chunk, chunks, workers, stems }: HomeWork): number {
+  const perFrame = Float32Array.BYTES_PER_ELEMENT * Math.min(2, channels);
+  const back = sampleRate === rate ? 0 : outputRate / rate;
+  // Chunks that may be taken before the first of them is joined.
+  const ahead = Math.min(chunks, workers + 2);
+  const window = perFrame * (back > 0 ? chunk + ahead * chunk * back : Math.max(1, ahead) * chunk);
+  const taken = 2 * Float32Array.BYTES_PER_ELEMENT * chunk;
+  const joined = (stems - 1) * chunk * (2 * Float32Array.BYTES_PER_ELEMENT + perFrame * (1 + back)) + perFrame * chunk;
+  const block = Float32Array.BYTES_PER_ELEMENT * channels * BLOCK_FRAMES * 3;
+  return Math.round(HOME_BYTES + block + window + Math.max(taken, joined));
+}
+
+/** Frames that are decoded at once. */
+const BLOCK_FRAMES = 1 << 16;
+
+/** Outside linear memory: the encoded file, and the mix for the second hearing; samples in hand are heard where they are. */
+function heldBytes({ duration, sampleRate, channels, bytes = 0 }: SoundSize, limit: number): number {
+  const decoded = (count: number) => Math.round(Float32Array.BYTES_PER_ELEMENT * count * duration * sampleRate);
+  return bytes > 0 ? bytes + Math.min(limit, decoded(Math.min(2, channels))) : decoded(channels);
 }
 
 /** As `ChunkGrid` in `src/separate/plan.rs` has it: what it gives is only counted here, and a test compares the two. */

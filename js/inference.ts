@@ -48,9 +48,8 @@ export async function inferChunks(inference: Inference, job: JobContext): Promis
   const stop = () => run.fail(job.signal.reason);
   job.signal.addEventListener("abort", stop, { once: true });
   try {
-    const lanes = Math.min(inference.workers, inference.chunkCount);
     // All lanes have come to rest before the home worker is given back.
-    await Promise.all(Array.from({ length: lanes }, () => run.lane()));
+    await Promise.all(Array.from({ length: run.lanes }, () => run.lane()));
   } finally {
     job.signal.removeEventListener("abort", stop);
   }
@@ -71,6 +70,8 @@ class ChunkRun {
   readonly chunks = { webgpu: 0, cpu: 0 };
   readonly cpuSeconds: number[] = [];
   failure: { readonly thrown: unknown } | undefined;
+  /** Chunks under way at once. */
+  readonly lanes: number;
   readonly #inference: Inference;
   /** Until it is lost. */
   #gpu: GpuNetwork | undefined;
@@ -82,6 +83,8 @@ class ChunkRun {
   readonly #underWay = new Map<number, number>();
   /** Stems that wait for an earlier chunk. */
   readonly #early = new Map<number, ChunkStems | undefined>();
+  /** Wake the lanes that wait for the join. */
+  readonly #held: (() => void)[] = [];
   #next = 0;
   #toPush = 0;
   #finished = 0;
@@ -91,6 +94,7 @@ class ChunkRun {
     this.#inference = inference;
     this.#job = job;
     this.#gpu = inference.gpu;
+    this.lanes = Math.min(inference.workers, inference.chunkCount);
     this.#report();
   }
 
@@ -98,6 +102,7 @@ class ChunkRun {
   fail(thrown: unknown): void {
     this.failure ??= { thrown };
     for (const stop of this.#stops) stop.abort(thrown);
+    for (const wake of this.#held.splice(0)) wake();
   }
 
   /** Takes chunk after chunk until there is none left. It does not reject: failures go to {@link ChunkRun.fail}. */
@@ -109,6 +114,7 @@ class ChunkRun {
     try {
       for (;;) {
         await pieces.room(signal);
+        await this.#turn(signal);
         if (this.#next >= chunkCount) return;
         const index = this.#next++;
         await this.#deliver(index, await this.#chunk(index, signal), signal);
@@ -206,7 +212,16 @@ class ChunkRun {
       this.#early.delete(index);
       const transfer = chunk ? [chunk.stems.buffer] : [];
       const segment = await home.call("pushChunk", { index, stems: chunk?.stems }, { signal, transfer });
-      if (segment) onSegment(segment, chunk?.device ?? null);
+      onSegment(segment, chunk?.device ?? null);
+      for (const wake of this.#held.splice(0)) wake();
+    }
+  }
+
+  /** Waits while so many chunks are ahead of the join that more would only take memory: silent ones are done in no time. */
+  async #turn(signal: AbortSignal): Promise<void> {
+    while (this.#next > this.#toPush + this.lanes) {
+      await new Promise<void>((resolve) => this.#held.push(resolve));
+      signal.throwIfAborted();
     }
   }
 

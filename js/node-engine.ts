@@ -26,6 +26,11 @@ function nodePlatform(): Platform {
     environment: detectEnvironment(scope as GlobalScope),
     startWorker,
     fetch: (url, signal) => (url.protocol === "file:" ? readAsResponse(url) : fetch(url, { credentials: "omit", signal })),
+    fileAt: async (url) => {
+      if (url.protocol !== "file:") return undefined;
+      const path = fileURLToPath(url);
+      return { path, size: (await stat(path)).size };
+    },
     decode: undefined,
     coreUrl: () => new URL("./core.wasm", import.meta.url),
     gpuModule: () => {

@@ -10,6 +10,8 @@ export interface Platform {
   startWorker(url: ScriptUrl | undefined): WorkerPort;
   /** `fetch`, but for addresses that only this platform can read. */
   fetch(url: URL, signal: AbortSignal): Promise<Response>;
+  /** Where a file lies that workers can read from disk, and its bytes; undefined for other addresses. */
+  fileAt(url: URL): Promise<{ readonly path: string; readonly size: number } | undefined>;
   /** The decoder of the browser, for what the crate does not read; undefined where there is none. */
   readonly decode: WebAudioDecode | undefined;
   /** Where core.wasm lies. */

@@ -47,8 +47,12 @@ export interface SeparationResult {
   readonly workers: number;
   /** Seconds from leaving the queue to the result. */
   readonly seconds: number;
-  /** Most bytes of linear memory that workers had: the one that decodes and joins, and each that ran the network. */
-  readonly peakMemory: { readonly home: number; readonly inference: readonly number[] };
+  /**
+   * Most bytes that workers had: linear memory of the one that decodes and joins, what that one held outside it (decoded sound, and the
+   * file where it came as bytes), and linear memory of each that ran the network. With `collect: false` none of them grows with a sound
+   * beyond `limits.heldBytes`, but for a file that came as bytes, or samples.
+   */
+  readonly peakMemory: { readonly home: number; readonly held: number; readonly inference: readonly number[] };
   /** What ran the network. */
   readonly device: DeviceReport;
   /** The model that was used. */

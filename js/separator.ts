@@ -37,6 +37,8 @@ export interface SeparationWorkshop extends Workshop {
   /** What models have cost so far. */
   readonly costs: CostBook;
   readonly wasm: WasmFiles;
+  /** Most bytes of decoded sound that are kept for the second hearing. */
+  readonly heldBytes: number;
   /** Most bytes of a whole result. */
   readonly resultBytes: number;
 }
@@ -90,7 +92,7 @@ function submit(workshop: SeparationWorkshop, options: CheckedOptions, jobOption
     return queue.run(id, () => new Separation(workshop, { ...options, choice }, pieces, job).run(held), job.signal);
   };
   const job = new SeparationJob(id, work, jobOptions, pieces);
-  const bytes = "held" in intake ? heldBytes(intake.held) : 0;
+  const bytes = "held" in intake ? waitingBytes(intake.held) : 0;
   const cancel = (reason: unknown) => job.cancel(reason);
   queue.enter({ id, tier, priority: policy.priority(constraints), capability, submittedAt: Date.now(), bytes, cancel });
   job.settled.then(() => queue.leave(id));
@@ -98,7 +100,7 @@ function submit(workshop: SeparationWorkshop, options: CheckedOptions, jobOption
 }
 
 /** Bytes of memory that a waiting sound takes. */
-function heldBytes(held: HeldInput): number {
+function waitingBytes(held: HeldInput): number {
   if (held.kind === "url" || (held.kind === "file" && !(held.bytes instanceof ArrayBuffer))) return 0;
   return bytesOf(held);
 }
@@ -137,11 +139,11 @@ class Separation {
   }
 
   async #separate(held: HeldInput, home: WorkerLink, startedAt: number): Promise<SeparationResult> {
-    const { policy, models, costs, wasm, neural, workers } = this.#workshop;
+    const { policy, models, costs, wasm, neural, workers, heldBytes } = this.#workshop;
     const model = await models.choose(this.#options.choice, home);
     const sound = await openSound(this.#workshop, held, this.#job);
     // The sound first: a file that cannot be read should cost no download.
-    const params = { ...sound, entry: JSON.stringify(model.entry), options: this.#options.settings };
+    const params = { ...sound, entry: JSON.stringify(model.entry), options: this.#options.settings, heldBytes };
     const plan = await home.call("openSeparation", params, callOptions(this.#job, sound));
     // What the model gives in the end counts, whatever its manifest said before.
     policy.check(this.#options.constraints, { stems: plan.stemNames.length, device: this.#options.device });
@@ -184,7 +186,7 @@ class Separation {
       silentChunks,
       workers: Math.min(workers, plan.chunkCount),
       seconds: (performance.now() - startedAt) / 1000,
-      peakMemory: { home: home.memoryBytes, inference: memory },
+      peakMemory: { home: home.memoryBytes, held: plan.heldBytes, inference: memory },
       device: device.report(chunks),
       model: { name: model.entry.name, version: model.entry.model_version },
       warnings: plan.warnings,

@@ -31,12 +31,13 @@ export function findWebAudioDecode(scope: { OfflineAudioContext?: typeof Offline
  * Errors: `limit`; `unsupported-format` if the browser refuses the file. @internal
  */
 export async function decodeByBrowser(source: SoundSource, limits: SoundLimits, decode: WebAudioDecode | undefined): Promise<SoundSource> {
-  if (source.kind !== "file" || decode === undefined) return source;
-  const head = await part(source.bytes, 0, HEAD_BYTES);
+  // A file on disk is one in Node, which has no such decoder.
+  if (source.kind !== "file" || "path" in source.bytes || decode === undefined) return source;
+  const { bytes, name } = source;
+  const head = await part(bytes, 0, HEAD_BYTES);
   const isOpus = startsWith(head, "OggS") && startsWith(head.subarray(28), "OpusHead");
   const isWebM = head[0] === 0x1a && head[1] === 0x45 && head[2] === 0xdf && head[3] === 0xa3;
   if (!isOpus && !isWebM) return source;
-  const { bytes, name } = source;
   if (isOpus) checkLength(lastGranule(await part(bytes, -TAIL_BYTES)), head[37] ?? 1, limits);
   let sound: AudioBuffer;
   try {

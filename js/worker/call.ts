@@ -1,6 +1,6 @@
 import type { JobPhase } from "../job.js";
 import type { FromWorker } from "./protocol.js";
-import type { Stepper } from "./rooms.js";
+import type { Freeable, Stepper } from "./rooms.js";
 
 /** Thrown inside a call that the page has cancelled. */
 export class Cancelled extends Error {}
@@ -62,6 +62,19 @@ export function isTrap(thrown: unknown): boolean {
     (thrown instanceof RangeError && /call stack/i.test(thrown.message)) ||
     isStackOverflow(thrown)
   );
+}
+
+/** Uses `object` and frees it, whatever happens short of a trap. */
+export function use<T extends Freeable, R>(object: T, action: (object: T) => R): R {
+  let result: R;
+  try {
+    result = action(object);
+  } catch (thrown) {
+    if (!isTrap(thrown)) object.free();
+    throw thrown;
+  }
+  object.free();
+  return result;
 }
 
 /** Firefox has its own class for an exhausted stack. */

@@ -1,7 +1,8 @@
 import type { BeatEvent } from "../beat-stream.js";
 import { OtolithError } from "../errors.js";
-import { type Call, isTrap } from "./call.js";
+import { type Call, use } from "./call.js";
 import { CatalogDesk } from "./catalog-desk.js";
+import { openEncoded } from "./encoded-file.js";
 import type {
   Calls,
   CatalogTurn,
@@ -14,7 +15,8 @@ import type {
   SoundInput,
   WorkerKind,
 } from "./protocol.js";
-import type { BeatStream, ChunkTask, CoreRooms, Freeable, NeuralRooms, Print, Separation, SeparatorModel, Sound } from "./rooms.js";
+import type { BeatStream, ChunkTask, CoreRooms, Freeable, NeuralRooms, Print, SeparatorModel, Sound } from "./rooms.js";
+import { SeparationDesk } from "./separation-desk.js";
 
 /** Samples that are handled between two pauses, where whole stems are. */
 const BLOCK = 1 << 20;
@@ -33,7 +35,7 @@ export class Instance {
   readonly #kind: WorkerKind;
   readonly #models = new Map<string, SeparatorModel>();
   #task: ChunkTask | undefined;
-  #separation: Separation | undefined;
+  readonly #separation: SeparationDesk;
   readonly #desk: CatalogDesk;
   readonly #beatModels = new Map<string, Freeable>();
   #stream: BeatStream | undefined;
@@ -42,6 +44,7 @@ export class Instance {
     this.#rooms = rooms;
     this.#kind = kind;
     this.#desk = new CatalogDesk(rooms);
+    this.#separation = new SeparationDesk(rooms);
   }
 
   /** Bytes of linear memory, which never shrinks. */
@@ -112,37 +115,19 @@ export class Instance {
       return { result: null };
     },
 
-    openSeparation: async ({ entry, options, ...input }, call) => {
-      this.#closeSeparation();
-      const sound = await this.#decode(input, call);
-      const { warnings, channelCount } = sound;
-      const separation = new this.#rooms.Separation(sound, entry, options);
-      await call.drive(separation, "analyze");
-      this.#separation = separation;
-      const { chunkCount, stemNames, sampleRate, frames, chunkSize, overlapSize } = separation;
-      return {
-        result: { chunkCount, stemNames, sampleRate, channelCount, frames, chunkSize, overlapSize, warnings },
-      };
-    },
+    openSeparation: async (params, call) => ({ result: await this.#separation.open(params, call) }),
 
-    takeChunk: ({ index }) => {
-      const { silent, gain, left, right } = this.#opened().chunk(index);
+    takeChunk: async ({ index }, call) => {
+      const { silent, gain, left, right } = await this.#separation.chunk(index, call);
       return { result: { silent, gain, left, right }, transfer: [left.buffer, right.buffer] };
     },
 
     pushChunk: ({ index, stems }) => {
-      const separation = this.#opened();
-      const segment = separation.push(index, stems);
-      if (!segment) return { result: null };
-      return use(segment, () => {
-        const channelsOf = (stem: number) => Array.from({ length: segment.channelCount }, (_, channel) => segment.stem(stem, channel));
-        const joined = separation.stemNames.map((_, stem) => channelsOf(stem));
-        const { index: position, start, frames } = segment;
-        return { result: { index: position, start, frames, stems: joined }, transfer: joined.flat().map((channel) => channel.buffer) };
-      });
+      const result = this.#separation.push(index, stems);
+      return { result, transfer: result.stems.flat().map((channel) => channel.buffer) };
     },
 
-    peakGains: () => ({ result: [...this.#opened().peakGains()] }),
+    peakGains: () => ({ result: this.#separation.peakGains }),
 
     scaleSamples: async ({ channels, gain }, call) => {
       for (const channel of channels)
@@ -154,7 +139,7 @@ export class Instance {
     },
 
     closeSeparation: () => {
-      this.#closeSeparation();
+      this.#separation.close();
       return { result: null };
     },
 
@@ -233,10 +218,14 @@ export class Instance {
   /** The sound of `input`, decoded in steps. */
   async #decode({ source, limits }: SoundInput, call: Call): Promise<Sound> {
     if (source.kind === "samples") return new this.#rooms.Sound(source.channels, source.sampleRate, limits);
-    const bytes = source.bytes instanceof ArrayBuffer ? source.bytes : await source.bytes.arrayBuffer();
-    const decoder = new this.#rooms.Decoder(new Uint8Array(bytes), source.name, limits);
-    await call.drive(decoder, "decode");
-    return decoder.finish();
+    const file = await openEncoded(source.bytes);
+    try {
+      const decoder = new this.#rooms.Decoder(file, source.name, limits, false);
+      await call.drive(decoder, "decode");
+      return decoder.finish();
+    } finally {
+      file.close();
+    }
   }
 
   #beatModel(key: string): Freeable {
@@ -249,16 +238,6 @@ export class Instance {
     if (!this.#stream) throw new OtolithError("internal", "no beat stream is open in this worker");
     const events = hear(this.#stream).map((event) => ({ kind: "beat" as const, ...event }));
     return { result: { events, replaced: this.#stream.replaced } };
-  }
-
-  #opened(): Separation {
-    if (!this.#separation) throw new OtolithError("internal", "no separation is open in this worker");
-    return this.#separation;
-  }
-
-  #closeSeparation(): void {
-    this.#separation?.free();
-    this.#separation = undefined;
   }
 
   #model(key: string): SeparatorModel {
@@ -291,19 +270,6 @@ export class Instance {
     if (this.#kind !== "neural") throw new OtolithError("internal", "this worker runs core.wasm, which has no networks");
     return this.#rooms as NeuralRooms;
   }
-}
-
-/** Uses `object` and frees it, whatever happens short of a trap. */
-function use<T extends Freeable, R>(object: T, action: (object: T) => R): R {
-  let result: R;
-  try {
-    result = action(object);
-  } catch (thrown) {
-    if (!isTrap(thrown)) object.free();
-    throw thrown;
-  }
-  object.free();
-  return result;
 }
 
 function samplesOf(sound: Sound) {

@@ -10,9 +10,12 @@ import type { LocalStorage } from "../storage/choose.js";
 
 /** What crosses between the page and a worker: requests with an id one way, progress and one answer with that id the other way. */
 
+/** An encoded file: its bytes, something to read them from, or, in Node, where they lie on disk. */
+export type FileBytes = ArrayBuffer | Blob | { readonly path: string; readonly size: number };
+
 /** A sound on its way into a worker. */
 export type SoundSource =
-  | { readonly kind: "file"; readonly bytes: ArrayBuffer | Blob; readonly name: string }
+  | { readonly kind: "file"; readonly bytes: FileBytes; readonly name: string }
   | { readonly kind: "samples"; readonly channels: Float32Array[]; readonly sampleRate: number };
 
 /** Limits that Rust checks, in its own names. */
@@ -71,6 +74,8 @@ export interface SeparationPlan {
   readonly chunkSize: number;
   readonly overlapSize: number;
   readonly warnings: string[];
+  /** Most bytes that the worker holds outside wasm: pages of the mix, and the encoded file where it came as bytes. */
+  readonly heldBytes: number;
 }
 
 /** One chunk for the network. */
@@ -207,9 +212,10 @@ export interface Calls {
   manifest: { params: { json: string; packageVersion: string }; result: string };
   sha256: { params: { bytes: ArrayBuffer }; result: string };
   verifyModel: { params: { entry: string; bytes: ArrayBuffer }; result: null };
-  openSeparation: { params: SoundInput & { entry: string; options: SeparationSettings }; result: SeparationPlan };
+  /** `heldBytes`: most bytes of decoded sound that are kept for the second hearing. */
+  openSeparation: { params: SoundInput & { entry: string; options: SeparationSettings; heldBytes: number }; result: SeparationPlan };
   takeChunk: { params: { index: number }; result: ChunkInput };
-  pushChunk: { params: { index: number; stems: Float32Array | undefined }; result: SegmentData | null };
+  pushChunk: { params: { index: number; stems: Float32Array | undefined }; result: SegmentData };
   /** Factors that bring the peak of each stem of all segments so far to -1 dBFS. */
   peakGains: { params: Record<never, never>; result: number[] };
   scaleSamples: { params: { channels: Float32Array<ArrayBuffer>[]; gain: number }; result: Float32Array<ArrayBuffer>[] };

@@ -4,6 +4,7 @@ import type { BeatSettings, BeatTrack } from "../beats.js";
 import type { CatalogStats, TrackEntry } from "../catalog.js";
 import type { FingerprintAlgorithm, FingerprintProfile } from "../fingerprint.js";
 import type { StorageReply } from "../storage/adapter.js";
+import type { EncodedFile } from "./encoded-file.js";
 import type {
   CatalogOpening,
   CatalogTurn,
@@ -22,14 +23,14 @@ export interface CoreRooms {
   version(): string;
   memoryBytes(): number;
   __test_panic(message: string): void;
-  Sound: { new (channels: Float32Array[], sampleRate: number, limits: SoundLimits): Sound };
-  Decoder: { new (bytes: Uint8Array, hint: string, limits: SoundLimits): Stepper<Sound> };
+  Sound: { new (channels: Float32Array[], sampleRate: number, limits: SoundLimits, first?: number): Sound };
+  Decoder: { new (file: EncodedFile, hint: string, limits: SoundLimits, inBlocks: boolean): Decoder };
   encodeWav(channels: Float32Array[], sampleRate: number, format: WavFormat): Uint8Array<ArrayBuffer>;
   sha256(bytes: Uint8Array): string;
   parseManifest(json: string, packageVersion: string): string;
   verifyModel(entry: string, role: string | undefined, bytes: Uint8Array): void;
   scaleSamples(samples: Float32Array, gain: number): void;
-  Separation: { new (sound: Sound, entry: string, options: SeparationSettings): Separation };
+  Separation: { new (shape: Sound, entry: string, options: SeparationSettings): Separation };
   BeatStepper: { new (sound: Sound, options: BeatSettings, notice?: BeatNotice): Stepper<BeatTrack> };
   BeatStream: { new (sampleRate: number, options: BeatSettings, notice?: BeatNotice): BeatStream };
   clickTrack(sound: Sound, beats: Float64Array, downbeats: Float64Array, options: ClickSettings): Sound;
@@ -71,10 +72,21 @@ export interface Sound extends Freeable {
   channel(index: number): Float32Array<ArrayBuffer>;
 }
 
+/** Decodes a file whole, or block by block. */
+export interface Decoder extends Stepper<Sound> {
+  block(): Sound | undefined;
+  readonly declaredFrames: number | undefined;
+}
+
 /** The home side of a separation. */
 export interface Separation extends Freeable {
-  step(): boolean;
-  progress(): number;
+  /** Consumes the block; with `keep`, gives its mix. */
+  measure(block: Sound, keep: boolean): Float32Array<ArrayBuffer>[];
+  finishMeasuring(): void;
+  readonly needsSound: boolean;
+  /** Consumes the block. */
+  feed(block: Sound): void;
+  readonly inputRate: number;
   readonly chunkCount: number;
   readonly stemNames: string[];
   readonly sampleRate: number;
@@ -82,7 +94,7 @@ export interface Separation extends Freeable {
   readonly chunkSize: number;
   readonly overlapSize: number;
   chunk(index: number): { silent: boolean; gain: number; left: Float32Array<ArrayBuffer>; right: Float32Array<ArrayBuffer> };
-  push(index: number, stems: Float32Array | undefined): Segment | undefined;
+  push(index: number, stems: Float32Array | undefined): Segment;
   peakGains(): Float32Array<ArrayBuffer>;
 }
 

@@ -32,34 +32,69 @@ pub fn peak(samples: &[f32]) -> f32 {
     samples.iter().fold(0.0, |peak, sample| peak.max(sample.abs()))
 }
 
-/// The population's standard deviation over all samples of all channels, in two passes that can be made block by block.
+/// Samples whose moments are taken together.
+const MOMENT_BLOCK: usize = 4_096;
+
+/// The population's standard deviation over all samples of all channels, in one pass.
 ///
-/// Not that of the mono sum: a file with channels in antiphase is not silence. Sums run in f64 and in order, so that scaling the
-/// input by a power of two scales the result to the bit.
+/// Not that of the mono sum: a file with channels in antiphase is not silence. Each block's mean and sum of squared deviations are taken
+/// in two passes and joined to those before it by the formula of Chan, Golub and LeVeque ("Updating formulae and a pairwise algorithm
+/// for computing sample variances", 1979), so that a large mean costs no precision. Blocks lie on the channel's own grid and sums run in
+/// f64 and in order: the result does not depend on how the sound was cut, and scaling the input by a power of two scales it to the bit.
 #[derive(Debug, Clone, Default)]
 pub struct StandardDeviation {
-    count: usize,
-    sum: f64,
+    moments: Moments,
+    block: Vec<f32>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Moments {
+    count: f64,
+    mean: f64,
+    /// Sum of the squared deviations from the mean.
     squares: f64,
 }
 
+impl Moments {
+    fn of(samples: &[f32]) -> Self {
+        let count = samples.len() as f64;
+        let mean = samples.iter().fold(0.0, |sum, sample| sum + f64::from(*sample)) / count.max(1.0);
+        let squares = samples.iter().fold(0.0, |sum, sample| sum + (f64::from(*sample) - mean).powi(2));
+        Self { count, mean, squares }
+    }
+
+    fn join(self, other: Self) -> Self {
+        let count = self.count + other.count;
+        if count == 0.0 {
+            return self;
+        }
+        let step = other.mean - self.mean;
+        let share = other.count / count;
+        Self { count, mean: self.mean + step * share, squares: self.squares + other.squares + step * step * self.count * share }
+    }
+}
+
 impl StandardDeviation {
-    /// First pass, over the next samples.
+    /// Takes the next samples of the channel.
     pub fn add(&mut self, samples: &[f32]) {
-        self.count += samples.len();
-        self.sum = samples.iter().fold(self.sum, |sum, sample| sum + f64::from(*sample));
+        let mut rest = samples;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(MOMENT_BLOCK - self.block.len()));
+            self.block.extend_from_slice(now);
+            if self.block.len() == MOMENT_BLOCK {
+                self.moments = self.moments.join(Moments::of(&self.block));
+                self.block.clear();
+            }
+            rest = later;
+        }
     }
 
-    /// Second pass, over the same samples.
-    pub fn add_deviation(&mut self, samples: &[f32]) {
-        let mean = self.sum / self.count.max(1) as f64;
-        self.squares = samples.iter().fold(self.squares, |sum, sample| sum + (f64::from(*sample) - mean).powi(2));
-    }
-
-    /// The deviation, 0 for no samples.
+    /// The deviation over all `channels`, 0 for no samples.
     #[must_use]
-    pub fn finish(&self) -> f32 {
-        (self.squares / self.count.max(1) as f64).sqrt() as f32
+    pub fn over(channels: &[Self]) -> f32 {
+        let whole = channels.iter().map(|channel| channel.moments.join(Moments::of(&channel.block)));
+        let Moments { count, squares, .. } = whole.fold(Moments::default(), Moments::join);
+        (squares / count.max(1.0)).sqrt() as f32
     }
 }
 

@@ -1,6 +1,6 @@
 //! Stems from a stereo mix.
 //!
-//! [`Separation`] is the home side: it prepares the sound, cuts it into chunks and joins what comes back. [`ChunkTask`] turns one chunk
+//! [`Separation`] is the home side: it hears the sound twice, first to measure it, then to cut it into chunks and join what comes back. [`ChunkTask`] turns one chunk
 //! into stems with a [`SeparatorModel`]; it needs nothing but the chunk, so chunks may be computed anywhere and in any order.
 //! [`Separator`] does both in one place.
 
@@ -14,6 +14,7 @@ pub mod separation;
 pub mod separator;
 pub mod spectrum;
 pub mod trial;
+mod window;
 
 pub use chunk_task::{ChunkTask, Conditioning, NetworkInput, SeparatorModel};
 pub use plan::ChunkGrid;

@@ -6,15 +6,13 @@ use super::condition::{StandardDeviation, is_silent, peak, peak_gain};
 use super::network::{Contract, check_finite};
 use super::overlap_add::OverlapAdd;
 use super::plan::{ChunkGrid, DEFAULT_CHUNK, DEFAULT_OVERLAP};
-use crate::audio::Audio;
+use super::window::Window;
 use crate::audio::channels::stereo;
 use crate::audio::resample::Resampler;
 use crate::dsp::kernel;
 use crate::error::{Error, Result};
+use crate::limits::check_channels;
 use crate::model::Entry;
-
-/// Samples that one preparing step resamples or measures: some 10 ms of work.
-const STEP_FRAMES: usize = 1 << 18;
 
 /// What a caller may choose about a separation.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -69,8 +67,13 @@ impl Segment {
     }
 }
 
-/// One separation at home. Call [`Separation::step`] until it returns false, then take chunks in any order, and push their stems in order:
-/// each push returns the next segment. Segments tile the sound.
+/// One separation at home. The sound is heard twice, block by block, and never held whole.
+///
+/// First give all of it to [`Separation::measure`], then call [`Separation::finish_measuring`]: length, gain and grid are known. Then,
+/// for each chunk in order, give it to [`Separation::feed`] from the start again for as long as [`Separation::needs_sound`], and take
+/// the chunk; push the chunks' stems in order, each as soon as it is there: every push returns the next segment. Segments tile the sound.
+/// How the sound was cut into blocks does not show in any bit. In memory lie the chunk and what lies between the first chunk whose stems
+/// are not pushed and the last that was taken.
 ///
 /// In every segment the residual stem is the mix minus the sum of the others, so stems sum to the mix at any rate; what lies above the
 /// model's range stays in the residual. The mix is the sound itself for one or two channels, else its stereo down-mix.
@@ -80,15 +83,27 @@ pub struct Separation {
     /// Names of the stems other than the residual.
     kept: Vec<String>,
     options: SeparationOptions,
-    /// The mix at the stems' rate, one or two channels.
-    mix: Vec<Vec<f32>>,
-    /// The mix at the model's rate, where that differs.
-    resampled: Option<Vec<Vec<f32>>>,
+    input_rate: u32,
     sample_rate: u32,
+    /// To the model's rate, where the sound has another.
+    forth: Option<Resampler>,
+    /// The mix at the model's rate.
+    model_mix: Window,
+    /// The mix at the stems' rate, where that is not the model's.
+    mix: Option<Window>,
+    channels: usize,
+    /// Frames of the sound that were measured.
+    measured: usize,
+    /// Frames of the sound that were fed.
+    fed: usize,
+    /// Samples at the model's rate that were measured.
+    model_length: usize,
+    deviation: Vec<StandardDeviation>,
     gain: f32,
-    stage: Stage,
     back: Option<Resampler>,
     join: Option<OverlapAdd>,
+    /// The next chunk to be taken.
+    next: usize,
     /// Frames of the mix that segments have covered.
     covered: usize,
     silent_chunks: usize,
@@ -96,135 +111,143 @@ pub struct Separation {
     peaks: Vec<f32>,
 }
 
-enum Stage {
-    Resample { resampler: Box<Resampler>, done: usize },
-    Mean { deviation: StandardDeviation, done: usize },
-    Deviation { deviation: StandardDeviation, done: usize },
-    Ready,
-}
-
 impl Separation {
-    /// Prepares to separate `audio` with the model of `entry`.
+    /// Prepares to separate a sound of `channels` channels at `input_rate` hertz with the model of `entry`.
     ///
     /// # Errors
-    /// [`Error::TooShort`] without a sample, [`Error::InvalidInput`] for an option out of range, [`Error::ModelLoad`] for an entry whose
-    /// contract is not read.
-    pub fn new(audio: Audio, entry: Entry, options: SeparationOptions) -> Result<Self> {
-        let input_rate = audio.sample_rate();
-        if audio.frames() == 0 {
-            return Err(Error::TooShort { capability: "separate", given: 0.0, needed: 1.0 / f64::from(input_rate) });
-        }
+    /// [`Error::InvalidInput`] for an option out of range, or a sound without channels or of a rate outside 8..192 kHz;
+    /// [`Error::ModelLoad`] for an entry whose contract is not read.
+    pub fn new(channels: usize, input_rate: u32, entry: Entry, options: SeparationOptions) -> Result<Self> {
+        check_channels(channels)?;
         // Here only to refuse options before any work; the grid is made from the resampled length.
         plan(1, &entry, &options)?;
-        let mix = if audio.channels().len() <= 2 { audio.into_channels() } else { stereo(audio.channels())?.into() };
+        let channels = channels.min(2);
         let sample_rate = match options.output_rate {
             OutputRate::Input => input_rate,
             OutputRate::Model => entry.sample_rate,
         };
-        let (stage, resampled) = if input_rate == entry.sample_rate {
-            (Stage::Mean { deviation: StandardDeviation::default(), done: 0 }, None)
-        } else {
-            let resampler = Box::new(Resampler::new(input_rate, entry.sample_rate, mix.len())?);
-            (Stage::Resample { resampler, done: 0 }, Some(vec![Vec::new(); mix.len()]))
-        };
-        let covered = 0;
+        let resampled = input_rate != entry.sample_rate;
+        let forth = if resampled { Some(Resampler::new(input_rate, entry.sample_rate, channels)?) } else { None };
         let stem_names = entry.stem_names();
         let peaks = vec![0.0; stem_names.len()];
         let kept = stem_names.iter().filter(|stem| **stem != entry.residual).cloned().collect();
         Ok(Self {
-            entry,
             stem_names,
             kept,
             options,
-            mix,
-            resampled,
+            input_rate,
             sample_rate,
+            forth,
+            model_mix: Window::new(channels),
+            mix: (sample_rate != entry.sample_rate).then(|| Window::new(channels)),
+            entry,
+            channels,
+            measured: 0,
+            fed: 0,
+            model_length: 0,
+            deviation: vec![StandardDeviation::default(); channels],
             gain: 0.0,
-            stage,
             back: None,
             join: None,
-            covered,
+            next: 0,
+            covered: 0,
             silent_chunks: 0,
             peaks,
         })
     }
 
-    /// Does the next piece of the preparation: resampling, then the gain. Returns whether there is more.
+    /// Hears the next block for the first time, `[channels][frames]`, and gives back its mix, `[1 or 2][frames]`: to feed that later is
+    /// the same as to feed the block.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] for the resampled sound.
-    pub fn step(&mut self) -> Result<bool> {
-        match std::mem::replace(&mut self.stage, Stage::Ready) {
-            Stage::Resample { mut resampler, done } => {
-                let end = (done + STEP_FRAMES).min(self.frames());
-                let block: Vec<&[f32]> = self.mix.iter().map(|channel| &channel[done..end]).collect();
-                let resampled = self.resampled.get_or_insert_default();
-                append(resampled, resampler.push(&block)?)?;
-                if end < self.frames() {
-                    self.stage = Stage::Resample { resampler, done: end };
-                } else {
-                    append(self.resampled.get_or_insert_default(), resampler.flush()?)?;
-                    if self.options.output_rate == OutputRate::Model {
-                        self.mix = self.resampled.take().unwrap_or_default();
-                    }
-                    self.stage = Stage::Mean { deviation: StandardDeviation::default(), done: 0 };
-                }
-            }
-            Stage::Mean { mut deviation, done } => {
-                let next = self.measure(done, |block| deviation.add(block));
-                self.stage = match next {
-                    Some(done) => Stage::Mean { deviation, done },
-                    None => Stage::Deviation { deviation, done: 0 },
-                };
-            }
-            Stage::Deviation { mut deviation, done } => match self.measure(done, |block| deviation.add_deviation(block)) {
-                Some(done) => self.stage = Stage::Deviation { deviation, done },
-                None => self.finish_preparation(deviation.finish())?,
-            },
-            Stage::Ready => {}
+    /// [`Error::InvalidInput`] for another number of channels or a mix that is no number, or after [`Separation::finish_measuring`].
+    pub fn measure(&mut self, block: Vec<Vec<f32>>) -> Result<Vec<Vec<f32>>> {
+        if self.join.is_some() {
+            return Err(Error::invalid("the sound is measured already: feed it"));
         }
-        Ok(!matches!(self.stage, Stage::Ready))
-    }
-
-    /// How much of the preparation is done, 0..=1.
-    #[must_use]
-    pub fn progress(&self) -> f64 {
-        let part = |done: usize, of: usize| done as f64 / of.max(1) as f64;
-        let samples = self.model_mix().iter().map(Vec::len).sum();
-        // Resampling is by far the larger part, where there is one.
-        let measured = if self.resampled.is_some() { 0.8 } else { 0.0 };
-        match &self.stage {
-            Stage::Resample { done, .. } => 0.8 * part(*done, self.frames()),
-            Stage::Mean { done, .. } => measured + (1.0 - measured) * 0.5 * part(*done, samples),
-            Stage::Deviation { done, .. } => measured + (1.0 - measured) * (0.5 + 0.5 * part(*done, samples)),
-            Stage::Ready => 1.0,
+        let mix = self.mix_of(block)?;
+        self.measured += frames_of(&mix);
+        match &mut self.forth {
+            Some(resampler) => add_moments(&mut self.deviation, &mut self.model_length, resampler.push(&mix)?),
+            None => add_moments(&mut self.deviation, &mut self.model_length, &mix),
         }
+        Ok(mix)
     }
 
-    /// Measures the next block, channel after channel; `done` counts samples over all channels. Returns where to go on.
-    fn measure(&self, done: usize, mut add: impl FnMut(&[f32])) -> Option<usize> {
-        let mix = self.model_mix();
-        let frames = mix.first().map_or(0, Vec::len);
-        let (channel, start) = (done / frames.max(1), done % frames.max(1));
-        let end = (start + STEP_FRAMES).min(frames);
-        add(mix.get(channel)?.get(start..end)?);
-        let next = channel * frames + end;
-        (next < frames * mix.len()).then_some(next)
-    }
-
-    fn finish_preparation(&mut self, deviation: f32) -> Result<()> {
-        self.gain = deviation;
-        let length = self.model_mix().first().map_or(0, Vec::len);
-        let grid = plan(length, &self.entry, &self.options)?;
-        let tracks = self.kept.len() * self.mix.len();
-        if self.resampled.is_some() {
+    /// Says that the whole sound has been measured. The gain and the grid follow from it.
+    ///
+    /// # Errors
+    /// [`Error::TooShort`] without a sample.
+    pub fn finish_measuring(&mut self) -> Result<()> {
+        if self.measured == 0 {
+            return Err(Error::TooShort { capability: "separate", given: 0.0, needed: 1.0 / f64::from(self.input_rate) });
+        }
+        if let Some(resampler) = &mut self.forth {
+            add_moments(&mut self.deviation, &mut self.model_length, resampler.flush()?);
+        }
+        self.gain = StandardDeviation::over(&std::mem::take(&mut self.deviation));
+        let grid = plan(self.model_length, &self.entry, &self.options)?;
+        let tracks = self.kept.len() * self.channels;
+        if self.mix.is_some() {
             self.back = Some(Resampler::new(self.entry.sample_rate, self.sample_rate, tracks)?);
         }
         self.join = Some(OverlapAdd::new(grid, tracks));
         Ok(())
     }
 
-    /// The chunk grid; absent until the preparation is done.
+    /// Whether more of the sound must be fed before the next chunk can be taken.
+    #[must_use]
+    pub fn needs_sound(&self) -> bool {
+        self.grid().is_some_and(|grid| self.next < grid.count() && self.model_mix.end() < grid.samples(self.next).end)
+    }
+
+    /// Hears the next block for the second time: the sound's own channels, or its mix.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for another number of channels, before [`Separation::finish_measuring`], or for more than was measured:
+    /// the sound has changed in between.
+    pub fn feed(&mut self, block: Vec<Vec<f32>>) -> Result<()> {
+        self.ready()?;
+        let mix = self.mix_of(block)?;
+        self.fed += frames_of(&mix);
+        if self.fed > self.measured {
+            return Err(self.has_changed());
+        }
+        if let Some(resampler) = &mut self.forth {
+            self.model_mix.append(resampler.push(&mix)?)?;
+            if self.fed == self.measured {
+                self.model_mix.append(resampler.flush()?)?;
+            }
+        } else {
+            self.model_mix.append(&mix)?;
+        }
+        match &mut self.mix {
+            Some(window) => window.append(&mix),
+            None => Ok(()),
+        }
+    }
+
+    /// The mix of a block: one or two channels pass as they are.
+    fn mix_of(&self, block: Vec<Vec<f32>>) -> Result<Vec<Vec<f32>>> {
+        let mix: Vec<Vec<f32>> = if block.len() <= 2 { block } else { stereo(&block)?.into() };
+        let frames = frames_of(&mix);
+        if mix.len() != self.channels || mix.iter().any(|channel| channel.len() != frames) {
+            return Err(Error::invalid(format!("a block must have {} channels of one length, got {}", self.channels, mix.len())));
+        }
+        if mix.iter().flatten().any(|sample| !sample.is_finite()) {
+            return Err(Error::invalid("the mix of the channels is beyond the range of 32-bit numbers: repair the sound first"));
+        }
+        Ok(mix)
+    }
+
+    fn has_changed(&self) -> Error {
+        Error::invalid(format!(
+            "the sound has changed while it was read: it had {} frames the first time, and {} or more the second",
+            self.measured, self.fed
+        ))
+    }
+
+    /// The chunk grid; absent until the sound is measured.
     #[must_use]
     pub fn grid(&self) -> Option<&ChunkGrid> {
         self.join.as_ref().map(OverlapAdd::grid)
@@ -236,16 +259,22 @@ impl Separation {
         &self.stem_names
     }
 
+    /// Rate of the sound, in hertz.
+    #[must_use]
+    pub fn input_rate(&self) -> u32 {
+        self.input_rate
+    }
+
     /// Rate of the stems, in hertz.
     #[must_use]
     pub fn sample_rate(&self) -> u32 {
         self.sample_rate
     }
 
-    /// Frames of every stem. With [`OutputRate::Model`] known only after the preparation.
+    /// Frames of every stem, once the sound is measured.
     #[must_use]
     pub fn frames(&self) -> usize {
-        self.mix.first().map_or(0, Vec::len)
+        if self.mix.is_some() { self.measured } else { self.model_length }
     }
 
     /// Chunks so far that were given back as silence.
@@ -261,25 +290,51 @@ impl Separation {
         self.peaks.iter().map(|peak| peak_gain(*peak)).collect()
     }
 
-    /// Chunk `index` of [`Separation::grid`].
+    /// Chunk `index` of [`Separation::grid`]: the next one.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] before the preparation is done or past the last chunk.
-    pub fn chunk(&self, index: usize) -> Result<Chunk> {
+    /// [`Error::InvalidInput`] before the sound is measured, past the last chunk, or if the sound ended before it was fed as far as it
+    /// was measured; [`Error::Internal`] out of order.
+    pub fn chunk(&mut self, index: usize) -> Result<Chunk> {
         let grid = self.ready()?;
         if index >= grid.count() {
             return Err(Error::invalid(format!("chunk must be in 0..{}, got {index}", grid.count() - 1)));
         }
-        let samples = grid.samples(index);
-        let mix = self.model_mix();
-        let channel = |place: usize| mix.get(place).or(mix.first()).and_then(|channel| channel.get(samples.clone())).unwrap_or_default();
-        let sides = [channel(0), channel(1)];
-        let padded = |side: &[f32]| {
-            let mut padded = side.to_vec();
-            padded.resize(grid.padded(), 0.0);
-            padded
+        let (padded, samples) = (grid.padded(), grid.samples(index));
+        if index != self.next {
+            return Err(Error::internal(format!("chunk {index} was asked for where {} was due", self.next)));
+        }
+        if self.needs_sound() {
+            return Err(Error::invalid(format!(
+                "the sound has changed while it was read, or was not fed: it had {} frames the first time, and {} the second",
+                self.measured, self.fed
+            )));
+        }
+        let frames = samples.len();
+        let side = |place: usize| -> Result<Vec<f32>> {
+            let mut side = Vec::with_capacity(padded);
+            self.model_mix.copy(place.min(self.channels - 1), samples.clone(), &mut side)?;
+            side.resize(padded, 0.0);
+            Ok(side)
         };
-        Ok(Chunk { index, is_silent: is_silent(sides, self.gain), gain: self.gain, channels: sides.map(padded) })
+        let channels: [Vec<f32>; 2] = [side(0)?, side(1)?];
+        let inside = channels.each_ref().map(|side| side.get(..frames).unwrap_or_default());
+        let is_silent = is_silent(inside, self.gain);
+        self.next += 1;
+        self.let_go();
+        Ok(Chunk { index, is_silent, gain: self.gain, channels })
+    }
+
+    /// Lets go of what neither a chunk nor a segment will need.
+    fn let_go(&mut self) {
+        let start = self.grid().map_or(0, |grid| grid.samples(self.next.min(grid.count() - 1)).start);
+        match &mut self.mix {
+            Some(mix) => {
+                self.model_mix.forget(start);
+                mix.forget(self.covered);
+            }
+            None => self.model_mix.forget(start.min(self.covered)),
+        }
     }
 
     /// Takes the stems of chunk `index`, in order: the stems other than the residual, `[stems - 1][2][padded frames]`, or `None` for a
@@ -290,7 +345,7 @@ impl Separation {
     pub fn push(&mut self, index: usize, stems: Option<Vec<f32>>) -> Result<Segment> {
         let padded = self.ready()?.padded();
         let is_last = index + 1 == self.ready()?.count();
-        let is_mono = self.mix.len() == 1;
+        let is_mono = self.channels == 1;
         let stems = match stems {
             Some(mut stems) => {
                 let wanted = self.kept.len() * 2 * padded;
@@ -314,7 +369,7 @@ impl Separation {
         if let Some(back) = &mut self.back {
             let mut resampled = back.push(&tracks)?.to_vec();
             if is_last {
-                append(&mut resampled, back.flush()?)?;
+                resampled.iter_mut().zip(back.flush()?).for_each(|(channel, rest)| channel.extend_from_slice(rest));
             }
             tracks = resampled;
         }
@@ -324,7 +379,8 @@ impl Separation {
         let end = if is_last { self.frames() } else { (start + ready).min(self.frames()) };
         tracks.iter_mut().for_each(|track| track.resize(end - start, 0.0));
         self.covered = end;
-        let stems = self.close(tracks, start..end);
+        let stems = self.close(tracks, start..end)?;
+        self.let_go();
         for (so_far, channels) in self.peaks.iter_mut().zip(&stems) {
             *so_far = channels.iter().map(|channel| peak(channel)).fold(*so_far, f32::max);
         }
@@ -332,20 +388,21 @@ impl Separation {
     }
 
     /// All stems of a stretch: those given, `[stems other than the residual * channels]`, and the residual that closes their sum.
-    fn close(&self, tracks: Vec<Vec<f32>>, frames: Range<usize>) -> Vec<Vec<Vec<f32>>> {
-        let channels = self.mix.len();
-        let mut residual: Vec<Vec<f32>> = self.mix.iter().map(|channel| channel[frames.clone()].to_vec()).collect();
-        for (place, track) in tracks.iter().enumerate() {
-            kernel::subtract(&mut residual[place % channels], track);
+    fn close(&self, tracks: Vec<Vec<f32>>, frames: Range<usize>) -> Result<Vec<Vec<Vec<f32>>>> {
+        let mix = self.mix.as_ref().unwrap_or(&self.model_mix);
+        let mut residual = Vec::with_capacity(self.channels);
+        for channel in 0..self.channels {
+            let mut samples = Vec::with_capacity(frames.len());
+            mix.copy(channel, frames.clone(), &mut samples)?;
+            residual.push(samples);
+        }
+        for (residual, place) in residual.iter_mut().zip(0..) {
+            tracks.iter().skip(place).step_by(self.channels).for_each(|track| kernel::subtract(residual, track));
         }
         let mut tracks = tracks.into_iter();
-        let mut stems: Vec<Vec<Vec<f32>>> = self.kept.iter().map(|_| tracks.by_ref().take(channels).collect()).collect();
+        let mut stems: Vec<Vec<Vec<f32>>> = self.kept.iter().map(|_| tracks.by_ref().take(self.channels).collect()).collect();
         stems.insert(self.entry.residual_index().min(stems.len()), residual);
-        stems
-    }
-
-    fn model_mix(&self) -> &[Vec<f32>] {
-        self.resampled.as_deref().unwrap_or(&self.mix)
+        Ok(stems)
     }
 
     fn ready(&self) -> Result<&ChunkGrid> {
@@ -368,7 +425,7 @@ fn plan(length: usize, entry: &Entry, options: &SeparationOptions) -> Result<Chu
 }
 
 fn not_ready() -> Error {
-    Error::invalid("the separation is not prepared yet: call step until it returns false")
+    Error::invalid("the separation is not prepared yet: measure the whole sound first")
 }
 
 /// Both channels of each stem, `[stems][2][frames]`, become one: their mean, `[stems][frames]`.
@@ -383,11 +440,11 @@ fn average_channels(stems: &mut Vec<f32>, frames: usize) {
     stems.truncate(count * frames);
 }
 
-fn append(channels: &mut [Vec<f32>], more: &[Vec<f32>]) -> Result<()> {
-    for (channel, more) in channels.iter_mut().zip(more) {
-        let bytes = (more.len() * size_of::<f32>()) as u64;
-        channel.try_reserve(more.len()).map_err(|_| Error::OutOfMemory { what: "the resampled sound", bytes })?;
-        channel.extend_from_slice(more);
-    }
-    Ok(())
+fn frames_of(channels: &[Vec<f32>]) -> usize {
+    channels.first().map_or(0, Vec::len)
+}
+
+fn add_moments(deviation: &mut [StandardDeviation], length: &mut usize, block: &[Vec<f32>]) {
+    *length += frames_of(block);
+    deviation.iter_mut().zip(block).for_each(|(deviation, channel)| deviation.add(channel));
 }

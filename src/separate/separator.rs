@@ -8,6 +8,9 @@ use crate::dsp::kernel;
 use crate::error::Result;
 use crate::model::Network;
 
+/// Frames that a separation hears at once.
+const BLOCK: usize = 1 << 16;
+
 /// Separates sounds with one model, chunk after chunk.
 pub struct Separator<N> {
     model: SeparatorModel<N>,
@@ -84,10 +87,20 @@ impl<N: Network> Separator<N> {
         progress: &mut dyn FnMut(f64),
         receive: &mut dyn FnMut(u32, Segment) -> Result<()>,
     ) -> Result<usize> {
-        let mut separation = Separation::new(audio, self.model.entry().clone(), self.options.clone())?;
-        while separation.step()? {}
+        let entry = self.model.entry().clone();
+        let mut separation = Separation::new(audio.channels().len(), audio.sample_rate(), entry, self.options.clone())?;
+        for start in (0..audio.frames()).step_by(BLOCK) {
+            separation.measure(block(&audio, start))?;
+        }
+        separation.finish_measuring()?;
+        let mut blocks = (0..audio.frames()).step_by(BLOCK);
         let count = separation.grid().map_or(0, super::ChunkGrid::count);
         for index in 0..count {
+            while separation.needs_sound()
+                && let Some(start) = blocks.next()
+            {
+                separation.feed(block(&audio, start))?;
+            }
             let chunk = separation.chunk(index)?;
             let stems = if chunk.is_silent {
                 None
@@ -101,4 +114,9 @@ impl<N: Network> Separator<N> {
         progress(1.0);
         Ok(separation.silent_chunks())
     }
+}
+
+fn block(audio: &Audio, start: usize) -> Vec<Vec<f32>> {
+    let end = (start + BLOCK).min(audio.frames());
+    audio.channels().iter().map(|channel| channel.get(start..end).unwrap_or_default().to_vec()).collect()
 }

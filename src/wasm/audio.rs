@@ -1,9 +1,14 @@
 //! `Sound`, `Decoder` and `encodeWav`.
 
-use js_sys::{Float32Array, Object};
+use std::io;
+
+use js_sys::{Float32Array, Object, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
 
 use super::options;
+use crate::audio::decode::Output;
+use crate::audio::source::ByteSource;
 use crate::audio::wav::{SampleFormat, encode_wav as encode};
 use crate::audio::{self, Audio};
 use crate::error::{Error, Result};
@@ -37,19 +42,20 @@ impl From<Audio> for Sound {
 
 #[wasm_bindgen]
 impl Sound {
-    /// Copies planar channels of one length, at `sampleRate` hertz.
+    /// Copies planar channels of one length, at `sampleRate` hertz: a whole sound, or a block of one that begins at its frame `first`.
     #[wasm_bindgen(constructor)]
     pub fn new(
         channels: Vec<Float32Array>,
         #[wasm_bindgen(js_name = sampleRate)] sample_rate: f64,
         limits: Option<Object>,
+        first: Option<f64>,
     ) -> Result<Self> {
         let limits: Limits = options::parse("limits", limits)?;
         let rate = whole_rate(sample_rate)?;
         let frames = channels.first().map_or(0, Float32Array::length);
         limits.check_shape(channels.len(), rate, frames.into())?;
         let channels = channels.iter().map(copy).collect::<Result<Vec<_>>>()?;
-        Ok(Self { audio: Audio::new(channels, rate, &limits)?, warnings: Vec::new() })
+        Ok(Self { audio: Audio::block(channels, rate, first.unwrap_or(0.0) as u64, &limits)?, warnings: Vec::new() })
     }
 
     /// Hertz.
@@ -97,6 +103,37 @@ impl Sound {
     }
 }
 
+#[wasm_bindgen]
+extern "C" {
+    /// An encoded file that lies outside linear memory.
+    pub type EncodedFile;
+
+    #[wasm_bindgen(method, getter)]
+    fn size(this: &EncodedFile) -> f64;
+
+    /// The `length` bytes from `at` on. It throws if they cannot be read.
+    #[wasm_bindgen(method, catch)]
+    fn read(this: &EncodedFile, at: f64, length: f64) -> std::result::Result<Uint8Array, JsValue>;
+}
+
+impl ByteSource for EncodedFile {
+    fn size(&self) -> u64 {
+        EncodedFile::size(self) as u64
+    }
+
+    fn read_at(&mut self, at: u64, into: &mut [u8]) -> io::Result<()> {
+        let bytes = self.read(at as f64, into.len() as f64).map_err(|thrown| {
+            let message = thrown.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{thrown:?}"), |error| String::from(error.message()));
+            io::Error::other(message)
+        })?;
+        if bytes.length() as usize != into.len() {
+            return Err(io::Error::other("it has become shorter"));
+        }
+        bytes.copy_to(into);
+        Ok(())
+    }
+}
+
 /// Decodes an encoded file step by step.
 #[wasm_bindgen]
 pub struct Decoder {
@@ -105,17 +142,24 @@ pub struct Decoder {
 
 #[wasm_bindgen]
 impl Decoder {
-    /// Finds the format of `bytes`. `hint` is a file name, an extension, a MIME type or "".
+    /// Finds the format of `file`, which is read as it is decoded. `hint` is a file name, an extension, a MIME type or "". With
+    /// `inBlocks` the sound is to be taken by `block` after each step.
     #[wasm_bindgen(constructor)]
-    pub fn new(bytes: &js_sys::Uint8Array, hint: &str, limits: Option<Object>) -> Result<Self> {
+    pub fn new(file: EncodedFile, hint: &str, limits: Option<Object>, #[wasm_bindgen(js_name = inBlocks)] in_blocks: bool) -> Result<Self> {
         let limits: Limits = options::parse("limits", limits)?;
-        let length = bytes.length() as usize;
-        limits.check_input_bytes(length as u64)?;
-        let mut copied = Vec::new();
-        copied.try_reserve_exact(length).map_err(|_| Error::OutOfMemory { what: "the encoded file", bytes: length as u64 })?;
-        copied.resize(length, 0);
-        bytes.copy_to(&mut copied);
-        Ok(Self { inner: audio::decode::Decoder::new(copied, hint, limits)? })
+        let output = if in_blocks { Output::Blocks } else { Output::Whole };
+        Ok(Self { inner: audio::decode::Decoder::open(Box::new(file), hint, limits, output)? })
+    }
+
+    /// What was decoded since the last call, in a decoder that gives blocks; nothing if that is no sound.
+    pub fn block(&mut self) -> Option<Sound> {
+        self.inner.block().map(Sound::from)
+    }
+
+    /// Frames of the whole sound by the container's word, which need not be true.
+    #[wasm_bindgen(getter, js_name = declaredFrames)]
+    pub fn declared_frames(&self) -> Option<f64> {
+        self.inner.declared_frames().map(|frames| frames as f64)
     }
 
     /// Decodes some packets. True while there is more.
@@ -128,7 +172,7 @@ impl Decoder {
         self.inner.progress()
     }
 
-    /// The sound. Call it when `step` has returned false.
+    /// The sound, or the last block of it. Call it when `step` has returned false.
     pub fn finish(self) -> Result<Sound> {
         let decoded = self.inner.finish()?;
         Ok(Sound { audio: decoded.audio, warnings: decoded.warnings })

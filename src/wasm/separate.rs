@@ -54,7 +54,8 @@ impl Options {
     }
 }
 
-/// The home side of a separation: call `step` until it returns false, then hand out chunks and push their stems back in order.
+/// The home side of a separation: `measure` the whole sound in blocks, `finishMeasuring`, then for each chunk in order `feed` it from the
+/// start again while it `needsSound`, hand the chunk out, and push the stems back in order.
 #[wasm_bindgen]
 pub struct Separation {
     separation: separate::Separation,
@@ -62,37 +63,51 @@ pub struct Separation {
 
 #[wasm_bindgen]
 impl Separation {
-    /// Takes the sound, a model's manifest entry as JSON, and the options `chunk`, `overlap` and `sampleRate`.
+    /// Takes the shape of the sound, a model's manifest entry as JSON, and the options `chunk`, `overlap` and `sampleRate`.
     #[wasm_bindgen(constructor)]
-    pub fn new(sound: Sound, #[wasm_bindgen(js_name = entryJson)] entry: &str, options: Option<Object>) -> Result<Self, JsValue> {
+    pub fn new(sound: &Sound, #[wasm_bindgen(js_name = entryJson)] entry: &str, options: Option<Object>) -> Result<Self, JsValue> {
         let entry = parse_entry(entry)?;
         let options = options::parse::<Options>("options", options)?.read(entry.sample_rate)?;
-        Ok(Self { separation: separate::Separation::new(sound.into_audio(), entry, options)? })
+        let audio = sound.audio();
+        Ok(Self { separation: separate::Separation::new(audio.channels().len(), audio.sample_rate(), entry, options)? })
     }
 
-    /// Does the next piece of the preparation; false when it is done.
-    pub fn step(&mut self) -> Result<bool, JsValue> {
-        Ok(self.separation.step()?)
+    /// Hears the next block for the first time; with `keep`, gives a copy of its mix, which may be fed in its place.
+    pub fn measure(&mut self, block: Sound, keep: bool) -> Result<Vec<Float32Array>, JsValue> {
+        let mix = self.separation.measure(block.into_audio().into_channels())?;
+        Ok(if keep { mix.iter().map(|channel| Float32Array::from(channel.as_slice())).collect() } else { Vec::new() })
     }
 
-    /// How much of the preparation is done, 0..1.
-    pub fn progress(&self) -> f64 {
-        self.separation.progress()
+    /// Says that the whole sound has been measured.
+    #[wasm_bindgen(js_name = finishMeasuring)]
+    pub fn finish_measuring(&mut self) -> Result<(), JsValue> {
+        Ok(self.separation.finish_measuring()?)
     }
 
-    /// Number of chunks; 0 until the preparation is done.
+    /// Whether more must be fed before the next chunk can be taken.
+    #[wasm_bindgen(getter, js_name = needsSound)]
+    pub fn needs_sound(&self) -> bool {
+        self.separation.needs_sound()
+    }
+
+    /// Hears the next block for the second time.
+    pub fn feed(&mut self, block: Sound) -> Result<(), JsValue> {
+        Ok(self.separation.feed(block.into_audio().into_channels())?)
+    }
+
+    /// Number of chunks; 0 until the sound is measured.
     #[wasm_bindgen(getter, js_name = chunkCount)]
     pub fn chunk_count(&self) -> usize {
         self.separation.grid().map_or(0, ChunkGrid::count)
     }
 
-    /// Samples of a full chunk at the model's rate; 0 until the preparation is done.
+    /// Samples of a full chunk at the model's rate; 0 until the sound is measured.
     #[wasm_bindgen(getter, js_name = chunkSize)]
     pub fn chunk_size(&self) -> usize {
         self.separation.grid().map_or(0, ChunkGrid::chunk)
     }
 
-    /// Samples by which chunks overlap; 0 until the preparation is done.
+    /// Samples by which chunks overlap; 0 until the sound is measured.
     #[wasm_bindgen(getter, js_name = overlapSize)]
     pub fn overlap_size(&self) -> usize {
         self.separation.grid().map_or(0, ChunkGrid::overlap)
@@ -110,7 +125,13 @@ impl Separation {
         self.separation.sample_rate()
     }
 
-    /// Frames of every stem, known when the preparation is done.
+    /// Rate of the sound, in hertz.
+    #[wasm_bindgen(getter, js_name = inputRate)]
+    pub fn input_rate(&self) -> u32 {
+        self.separation.input_rate()
+    }
+
+    /// Frames of every stem, known when the sound is measured.
     #[wasm_bindgen(getter)]
     pub fn frames(&self) -> usize {
         self.separation.frames()
@@ -128,8 +149,8 @@ impl Separation {
         self.separation.peak_gains()
     }
 
-    /// Chunk `index`: `{ index, silent, gain, left, right }`.
-    pub fn chunk(&self, index: usize) -> Result<Object, JsValue> {
+    /// Chunk `index`, which must be the next: `{ index, silent, gain, left, right }`.
+    pub fn chunk(&mut self, index: usize) -> Result<Object, JsValue> {
         let chunk = self.separation.chunk(index)?;
         let [left, right] = chunk.channels;
         object([

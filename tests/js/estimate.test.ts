@@ -83,9 +83,22 @@ describe("the estimate", () => {
     const size = { duration: 30, sampleRate: 44_100, channels: 2 };
     const { bytes, memory, chunks } = await engine.estimate(size, { model: "mask-quarters" });
     expect(chunks).toBe(2);
-    expect(memory).toMatchObject({ workers: 2, stems: 2 * 2 * 4 * 30 * 44_100 });
-    expect(bytes).toBe(memory.home + 2 * memory.inference + memory.stems);
+    // Samples in hand are heard where they are.
+    expect(memory).toMatchObject({ workers: 2, stems: 2 * 2 * 4 * 30 * 44_100, held: 2 * 4 * 30 * 44_100 });
+    expect(bytes).toBe(memory.home + memory.held + 2 * memory.inference + memory.stems);
     expect((await engine.estimate(size, { model: "mask-quarters", collect: false })).memory.stems).toBe(0);
+  });
+
+  it("is the same for any length beyond limits.heldBytes, where stems are not collected", async () => {
+    const MIB = 1024 ** 2;
+    await fresh({ limits: { heldBytes: 64 * MIB } });
+    const options = { model: "mask-quarters", collect: false };
+    const of = async (minutes: number, bytes: number) =>
+      (await engine.estimate({ duration: 60 * minutes, sampleRate: 44_100, channels: 2, bytes }, options)).memory;
+    expect(await of(180, MIB)).toEqual(await of(20, MIB));
+    expect((await of(180, MIB)).held).toBe(65 * MIB);
+    // A short one holds what it has: 2 channels of 44 100 samples of 4 bytes a second.
+    expect((await of(1, MIB)).held).toBe(MIB + 60 * 2 * 4 * 44_100);
   });
 
   it("knows shipped models' work before, and any model's once a job has run it", async () => {

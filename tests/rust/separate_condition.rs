@@ -68,18 +68,47 @@ fn a_peak_goes_to_minus_one_decibel_by_24_at_most_and_silence_stays() {
     }
 }
 
+/// The deviation of channels, each given in blocks of `block` samples.
+fn deviation(channels: &[Vec<f32>], block: usize) -> f32 {
+    let parts: Vec<StandardDeviation> = channels
+        .iter()
+        .map(|channel| {
+            let mut deviation = StandardDeviation::default();
+            channel.chunks(block).for_each(|block| deviation.add(block));
+            deviation
+        })
+        .collect();
+    StandardDeviation::over(&parts)
+}
+
 #[test]
 fn the_deviation_is_the_populations_over_all_channels() {
     // 1, 3, 5, 7: mean 4, variance 5.
-    let mut deviation = StandardDeviation::default();
-    for block in [&[1.0, 3.0][..], &[5.0], &[7.0]] {
-        deviation.add(block);
+    assert!((deviation(&[vec![1.0, 3.0], vec![5.0, 7.0]], 1) - 5f32.sqrt()).abs() < 1e-6);
+    assert!((deviation(&[vec![1.0, 3.0, 5.0, 7.0]], 3) - 5f32.sqrt()).abs() < 1e-6);
+    assert_eq!(StandardDeviation::over(&[]), 0.0);
+    assert_eq!(deviation(&[vec![], vec![]], 1), 0.0);
+    // Channels in antiphase are no silence, a constant is.
+    let sound = noise(2, 0.5, 50_000);
+    let opposite = sound.iter().map(|sample| -sample).collect();
+    assert!((deviation(&[sound.clone(), opposite], 999) / deviation(&[sound], 999) - 1.0).abs() < 0.01);
+    assert_eq!(deviation(&[vec![0.9; 50_001]], 7_777), 0.0);
+}
+
+#[test]
+fn the_deviation_keeps_its_precision_beside_a_large_mean_and_does_not_depend_on_the_cut() {
+    // A ramp of n steps of size d has the variance d^2 (n^2 - 1) / 12, whatever it is added to. The steps are powers of two, so that the
+    // samples are exact.
+    let (count, step) = (1 << 16, 2f32.powi(-18));
+    let ramp = |offset: f32| -> Vec<f32> { (0..count).map(|n| offset + n as f32 * step).collect() };
+    let expected = f64::from(step) * ((f64::from(count) * f64::from(count) - 1.0) / 12.0).sqrt();
+    for offset in [0.0, 32.0] {
+        let whole = deviation(&[ramp(offset)], count as usize);
+        assert!((f64::from(whole) / expected - 1.0).abs() < 1e-7, "{offset}: {whole} for {expected}");
+        for block in [1, 4_095, 4_096, 10_001] {
+            assert_eq!(deviation(&[ramp(offset)], block), whole, "blocks of {block}");
+        }
     }
-    for block in [&[1.0][..], &[3.0, 5.0, 7.0]] {
-        deviation.add_deviation(block);
-    }
-    assert!((deviation.finish() - 5f32.sqrt()).abs() < 1e-6);
-    assert_eq!(StandardDeviation::default().finish(), 0.0);
 }
 
 #[test]

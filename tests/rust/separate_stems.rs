@@ -18,6 +18,22 @@ fn short_chunks() -> SeparationOptions {
     SeparationOptions { chunk: Some(6.0), ..SeparationOptions::default() }
 }
 
+/// The home side of a sound with two stems, measured in blocks of `block` frames.
+fn measured(audio: &Audio, block: usize, options: SeparationOptions) -> Separation {
+    let mut home = Separation::new(audio.channels().len(), audio.sample_rate(), entry(&TWO, "instrumental"), options).unwrap();
+    blocks(audio, block).for_each(|block| drop(home.measure(block).unwrap()));
+    home.finish_measuring().unwrap();
+    home
+}
+
+/// A sound in blocks of `block` frames.
+fn blocks(audio: &Audio, block: usize) -> impl Iterator<Item = Vec<Vec<f32>>> {
+    (0..audio.frames()).step_by(block).map(move |start| {
+        let end = (start + block).min(audio.frames());
+        audio.channels().iter().map(|channel| channel[start..end].to_vec()).collect()
+    })
+}
+
 /// Separates with constant masks in chunks of 6 s.
 fn separate(audio: Audio, stems: &[&str], masks: &[f32], options: SeparationOptions) -> Stems {
     let model = model(stems, stems[stems.len() - 1], |_, stem| masks[stem]);
@@ -126,8 +142,9 @@ fn a_silent_chunk_is_not_inferred_and_goes_to_the_residual() {
 
 #[test]
 fn no_sample_is_too_short_and_one_sample_gives_one() {
-    let error = Separation::new(audio(vec![vec![]], RATE), entry(&TWO, "instrumental"), SeparationOptions::default()).err().unwrap();
-    assert_eq!(error.kind(), "too-short");
+    let mut none = Separation::new(1, RATE, entry(&TWO, "instrumental"), SeparationOptions::default()).unwrap();
+    none.measure(vec![vec![]]).unwrap();
+    assert_eq!(none.finish_measuring().unwrap_err().kind(), "too-short");
     let stems = separate(audio(vec![vec![0.5]; 2], RATE), &TWO, &[0.25, 0.75], SeparationOptions::default());
     // One sample deviates from its own mean by nothing: it counts as silence, and the residual has it.
     assert_eq!((&stems.stems[0].channels[0][..], &stems.stems[1].channels[0][..]), (&[0.0][..], &[0.5][..]));
@@ -196,14 +213,16 @@ fn energy_consistency_shares_the_rest_by_energy() {
 #[test]
 fn a_chunks_bits_depend_on_the_chunk_alone() {
     let mix = melody(10, 0.5, RATE, 20 * RATE as usize);
-    let mut home = Separation::new(audio(vec![mix], RATE), entry(&TWO, "instrumental"), short_chunks()).unwrap();
-    while home.step().unwrap() {}
+    let sound = audio(vec![mix], RATE);
+    let mut home = measured(&sound, 100_000, short_chunks());
+    home.feed(sound.into_channels()).unwrap();
     let count = home.grid().unwrap().count();
+    let chunks: Vec<_> = (0..count).map(|index| home.chunk(index).unwrap()).collect();
     let run = |indices: &mut dyn Iterator<Item = usize>| {
         let mut model = model(&TWO, "instrumental", |_, stem| [0.3, 0.9][stem]);
         let mut results: Vec<(usize, Vec<f32>)> = indices
             .map(|index| {
-                let chunk = home.chunk(index).unwrap();
+                let chunk = chunks[index].clone();
                 let mut task = ChunkTask::new(&model, chunk.channels, chunk.gain, Conditioning::On).unwrap();
                 task.run(&mut model, &mut |_| {}).unwrap();
                 (index, task.finish(&model).unwrap())
@@ -238,14 +257,43 @@ fn joins_of_chunks_that_disagree_leave_no_step() {
         let around = &vocals[centre.saturating_sub(220)..(centre + 220).min(vocals.len())];
         around.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max)
     };
-    let mut elsewhere: Vec<f32> = (0..500).map(|place| step(place * (vocals.len() - 1_000) / 500 + 500)).collect();
-    elsewhere.sort_by(f32::total_cmp);
-    let allowed = elsewhere[494];
-    for start in &starts[1..] {
-        for place in [*start, start + overlap / 2, start + overlap] {
-            assert!(step(place) <= allowed, "step {} at {place}, 99th percentile {allowed}", step(place));
+    // Energy above 10 kHz within 5 ms.
+    let treble = above_10_khz(&vocals);
+    let energy = |centre: usize| treble[centre.saturating_sub(220)..(centre + 220).min(treble.len())].iter().map(|x| x * x).sum::<f32>();
+    for (name, metric) in [("step", &step as &dyn Fn(usize) -> f32), ("energy", &energy)] {
+        let mut elsewhere: Vec<f32> = (0..500).map(|place| metric(place * (vocals.len() - 1_000) / 500 + 500)).collect();
+        elsewhere.sort_by(f32::total_cmp);
+        let allowed = elsewhere[494];
+        for start in &starts[1..] {
+            for place in [*start, start + overlap / 2, start + overlap] {
+                assert!(metric(place) <= allowed, "{name} {} at {place}, 99th percentile {allowed}", metric(place));
+            }
+        }
+        // A cut of the join's place, as it would be without a fade, is heard.
+        let mut cut = vocals.clone();
+        let place = starts[1] + overlap / 2;
+        cut[place..].iter_mut().for_each(|sample| *sample = *sample * 0.5 + 0.1);
+        if name == "energy" {
+            let treble = above_10_khz(&cut);
+            assert!(treble[place - 220..place + 220].iter().map(|x| x * x).sum::<f32>() > allowed);
         }
     }
+}
+
+/// What lies above 10 kHz, by a sinc of 127 taps under a Blackman window: -74 dB below, and no phase.
+fn above_10_khz(samples: &[f32]) -> Vec<f32> {
+    use std::f64::consts::PI;
+    let cut = 10_000.0 / f64::from(RATE);
+    let taps: Vec<f32> = (-63..=63)
+        .map(|n| {
+            let n = f64::from(n);
+            let low = if n == 0.0 { 2.0 * cut } else { (2.0 * PI * cut * n).sin() / (PI * n) };
+            let window = 0.42 + 0.5 * (PI * n / 63.0).cos() + 0.08 * (2.0 * PI * n / 63.0).cos();
+            (f64::from(u8::from(n == 0.0)) - low * window) as f32
+        })
+        .collect();
+    let padded: Vec<f32> = [&[0.0; 63], samples, &[0.0; 63]].concat();
+    padded.windows(taps.len()).map(|window| window.iter().zip(&taps).map(|(x, tap)| x * tap).sum()).collect()
 }
 
 #[test]
@@ -282,11 +330,74 @@ fn a_task_without_samples_or_gain_is_refused() {
 
 #[test]
 fn stems_pushed_before_the_preparation_or_of_a_wrong_length_are_refused() {
-    let mut home =
-        Separation::new(audio(vec![noise(1, 0.5, 100)], RATE), entry(&TWO, "instrumental"), SeparationOptions::default()).unwrap();
+    let mut home = Separation::new(1, RATE, entry(&TWO, "instrumental"), SeparationOptions::default()).unwrap();
+    let sound = || vec![noise(1, 0.5, 100)];
+    home.measure(sound()).unwrap();
     assert_eq!(home.chunk(0).unwrap_err().kind(), "invalid-input");
     assert_eq!(home.push(0, None).unwrap_err().kind(), "invalid-input");
-    while home.step().unwrap() {}
+    assert_eq!(home.feed(sound()).unwrap_err().kind(), "invalid-input");
+    home.finish_measuring().unwrap();
+    assert_eq!(home.measure(sound()).unwrap_err().kind(), "invalid-input");
     assert_eq!(home.chunk(1).unwrap_err().kind(), "invalid-input");
     assert_eq!(home.push(0, Some(vec![0.0; 100])).unwrap_err().kind(), "invalid-input");
+}
+
+#[test]
+fn blocks_of_two_sides_that_differ_in_number_or_length_and_values_beyond_range_are_refused() {
+    let new = |channels| Separation::new(channels, RATE, entry(&TWO, "instrumental"), SeparationOptions::default());
+    assert_eq!(new(0).err().unwrap().kind(), "invalid-input");
+    assert_eq!(new(9).err().unwrap().kind(), "invalid-input");
+    assert_eq!(new(1).unwrap().measure(vec![vec![0.5]; 2]).unwrap_err().kind(), "invalid-input");
+    assert_eq!(new(2).unwrap().measure(vec![vec![0.5], vec![]]).unwrap_err().kind(), "invalid-input");
+    // Front and centre together are more than the largest 32-bit number.
+    assert_eq!(new(3).unwrap().measure(vec![vec![3e38]; 3]).unwrap_err().kind(), "invalid-input");
+}
+
+#[test]
+fn a_sound_that_is_longer_or_shorter_the_second_time_has_changed() {
+    let sound = audio(vec![noise(3, 0.5, 30_000)], RATE);
+    let mut longer = measured(&sound, 1_000, SeparationOptions::default());
+    longer.feed(vec![noise(3, 0.5, 30_000)]).unwrap();
+    assert!(longer.feed(vec![vec![0.5]]).unwrap_err().to_string().contains("changed"));
+    let mut shorter = measured(&sound, 1_000, SeparationOptions::default());
+    shorter.feed(vec![noise(3, 0.5, 29_999)]).unwrap();
+    assert!(shorter.needs_sound());
+    assert!(shorter.chunk(0).unwrap_err().to_string().contains("changed"));
+}
+
+/// Every segment of a sound whose stems are given back as they went in, and the most frames that were fed before they were pushed.
+fn echoed(sound: &Audio, block: usize, ahead: usize, options: &SeparationOptions) -> Vec<Vec<Vec<Vec<f32>>>> {
+    let mut home = measured(sound, block, options.clone());
+    let mut rest = blocks(sound, block);
+    let count = home.grid().unwrap().count();
+    let mut segments = Vec::new();
+    let mut taken = std::collections::VecDeque::new();
+    for index in 0..count {
+        while home.needs_sound() {
+            home.feed(rest.next().unwrap()).unwrap();
+        }
+        taken.push_back(home.chunk(index).unwrap());
+        while taken.len() > ahead || (index + 1 == count && !taken.is_empty()) {
+            let chunk = taken.pop_front().unwrap();
+            let stems = (!chunk.is_silent).then(|| chunk.channels.concat().iter().map(|sample| sample * 0.5).collect());
+            segments.push(home.push(chunk.index, stems).unwrap().stems);
+        }
+    }
+    segments
+}
+
+#[test]
+fn how_the_sound_was_cut_and_how_far_chunks_run_ahead_shows_in_no_bit() {
+    for (channels, rate, output_rate) in
+        [(1, RATE, OutputRate::Input), (2, 48_000, OutputRate::Input), (6, 48_000, OutputRate::Model), (2, 22_050, OutputRate::Input)]
+    {
+        let frames = 14 * rate as usize + 17;
+        let sound = audio((0..channels).map(|channel| noise(channel + 30, 0.5, frames)).collect(), rate);
+        let options = SeparationOptions { output_rate, ..short_chunks() };
+        let whole = echoed(&sound, frames, 0, &options);
+        assert!(whole.len() > 2);
+        for (block, ahead) in [(1_000, 0), (65_536, 2), (99_991, 5)] {
+            assert!(echoed(&sound, block, ahead, &options) == whole, "{channels} channels, {rate} Hz, blocks of {block}, {ahead} ahead");
+        }
+    }
 }
