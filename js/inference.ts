@@ -220,8 +220,8 @@ class ChunkRun {
   /** Waits while so many chunks are ahead of the join that more would only take memory: silent ones are done in no time. */
   async #turn(signal: AbortSignal): Promise<void> {
     while (this.#next > this.#toPush + this.lanes) {
-      await new Promise<void>((resolve) => this.#held.push(resolve));
       signal.throwIfAborted();
+      await new Promise<void>((resolve) => this.#held.push(resolve));
     }
   }
 
