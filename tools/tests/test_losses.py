@@ -35,7 +35,7 @@ def test_the_truth_reaches_the_floor_of_thirty_decibels():
 
 def test_an_error_of_a_tenth_of_the_mix_is_minus_ten_decibels():
     values = torch.tensor(BANDS, dtype=torch.float32).reshape(1, 1, -1)
-    found = decibels_of_error(0.1 * values, values, 24)
+    found = decibels_of_error(0.1 * values, values, torch.full((1, 1), 1e-3), 24)
     assert abs(float(found) - 10 * np.log10(0.1 + 1e-3)) < 0.01
 
 
@@ -60,6 +60,14 @@ def test_a_silent_target_costs_what_leaks_into_it():
     targets = torch.stack([torch.zeros_like(mix), mix], dim=1)
     losses = [float(separation_loss(shares(leak, 1 - leak), targets, mix)) for leak in (0.0, 0.1, 0.5)]
     assert losses == sorted(losses) and losses[0] < losses[1]
+
+
+def test_a_quiet_stem_is_not_satisfied_with_silence():
+    mix = noise(1, 2, 2, 6, BINS)
+    quiet = 0.03  # 30 dB under the mix
+    targets = torch.stack([quiet * mix, (1 - quiet) * mix], dim=1)
+    silent, right = (float(separation_loss(shares(mask, 1 - mask), targets, mix)) for mask in (0.0, quiet))
+    assert silent - right > 6
 
 
 def test_with_many_stems_vocals_are_judged_against_all_others_together_too():

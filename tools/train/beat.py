@@ -41,8 +41,9 @@ def beat_loss(network: BeatNetwork, batch: Batch) -> torch.Tensor:
     return loss + TEMPO_WEIGHT * surprise.mean()
 
 
-def build(plan: Plan, pieces: Path, causal: bool, most: int | None, front_from: Path | None = None) -> Training:
-    """A run at its beginning; `front_from` gives the front's first weights (the two networks have the same, two frames apart)."""
+def build(plan: Plan, pieces: Path, causal: bool, most: int | None, front_from: Path | None = None, start: Path | None = None) -> Training:
+    """A run at its beginning; `front_from` gives the front's first weights (the two networks have the same, two frames apart), `start`
+    those of the whole network, the averaged ones of a finished run."""
     torch.manual_seed(plan.seed)
     examples = Examples(pieces, plan.seed, causal, most)
     size = CAUSAL if causal else OFFLINE
@@ -60,7 +61,11 @@ def build(plan: Plan, pieces: Path, causal: bool, most: int | None, front_from: 
         front = {name.removeprefix("front."): value for name, value in other["ema"].items() if name.startswith("front.")}
         network.front.load_state_dict(front)
         description["front_from_step"] = other["step"]
-    return Training(network, plan, batch_of, beat_loss, description)
+    training = Training(network, plan, batch_of, beat_loss, description)
+    if start is not None:
+        other = torch.load(start, map_location="cpu", weights_only=True)
+        training.begin_with(other["ema"], f"{start.stem} of step {other['step']}, {other['audio_hours']:.1f} h")
+    return training
 
 
 def main() -> int:
@@ -76,6 +81,7 @@ def main() -> int:
     parser.add_argument("--long", type=float, default=36.0, help="seconds of the crops of the last tenth, one at a time")
     parser.add_argument("--rate", type=float, default=4e-3, help="highest learning rate")
     parser.add_argument("--front-from", type=Path, help="checkpoint whose front to begin with")
+    parser.add_argument("--start", type=Path, help="checkpoint of a finished run whose averaged weights to begin with")
     parser.add_argument("--most", type=int, help="pieces to use; all that are there if absent")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true")
@@ -89,7 +95,7 @@ def main() -> int:
         seed=options.seed, steps=options.steps or 1, batch=options.batch, crop_seconds=options.crop, learning_rate=options.rate,
         long_seconds=options.long,
     )
-    training = build(plan, options.pieces, options.causal, options.most, options.front_from)
+    training = build(plan, options.pieces, options.causal, options.most, options.front_from, options.start)
     training.stop_on_termination()
     if options.resume:
         state = torch.load(options.checkpoint, map_location="cpu", weights_only=True)

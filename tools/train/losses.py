@@ -2,7 +2,8 @@
 
 A sum of |error| treats a crop by its loudness, so that loud crops and low bands decided everything, and its optimum under doubt is
 the median, which for a sparse source is silence: estimates were timid. The logarithm of the error's energy is the measure that
-separation is judged by, and weighs a quiet stem like a loud one. The floor of 30 dB under the mix stands for "good enough", and
+separation is judged by, and weighs a quiet stem like a loud one. A floor stands for "good enough": 30 dB under the mix, and for a
+quiet stem 15 dB under the stem itself, since otherwise silence was good enough for effects, which lie some 25 dB under the mix. It
 makes silent targets an ordinary case: there the error is what leaks. After the thresholded ratio of Wisdom et al., "Unsupervised
 sound separation using mixture invariant training" (2020), section 3.3.
 """
@@ -13,6 +14,8 @@ from tools.train.network import BANDS
 
 FLOOR = 1e-3
 """Of the mix's energy: error below it costs nothing more."""
+STEM_FLOOR, LEAST_FLOOR = 0.03, 1e-5
+"""Of a sounding stem's energy, where that is less; and never under this share of the mix's."""
 ABSOLUTE_FLOOR = 1e-7
 """Per value of a spectrum of unit noise, for bands in which the mix is silent."""
 QUIET_BAND = 1e-5
@@ -49,16 +52,17 @@ def energy_by_band(spectrum: torch.Tensor) -> torch.Tensor:
     return torch.stack([part.sum(dim=2) for part in energy.split(BANDS, dim=2)], dim=2)
 
 
-def decibels_of_error(error: torch.Tensor, mixed: torch.Tensor, values: int) -> torch.Tensor:
-    """10 log10 of the error over the mix, floored at -30 dB: mean of the whole and of the bands; [batch, stems].
+def decibels_of_error(error: torch.Tensor, mixed: torch.Tensor, floor: torch.Tensor, values: int) -> torch.Tensor:
+    """10 log10 of the error over the mix, floored: mean of the whole and of the bands; [batch, stems].
 
-    error [batch, stems, 30] and mixed [batch, 1, 30] are energies of bands, `values` the number of values per bin.
+    error [batch, stems, 30] and mixed [batch, 1, 30] are energies of bands, floor [batch, stems] shares of the mix's, `values` the
+    number of values per bin.
     """
     silence = ABSOLUTE_FLOOR * values * torch.tensor(BANDS, dtype=mixed.dtype, device=mixed.device)
     total = mixed.sum(dim=2) + silence.sum()
-    whole = 10 * torch.log10(error.sum(dim=2) / total + FLOOR)
+    whole = 10 * torch.log10(error.sum(dim=2) / total + floor)
     quiet = silence + QUIET_BAND / len(BANDS) * total.unsqueeze(2)
-    bands = 10 * torch.log10((error + quiet) / (mixed + quiet) + FLOOR)
+    bands = 10 * torch.log10((error + quiet) / (mixed + quiet) + floor.unsqueeze(2))
     return (1 - BAND_WEIGHT) * whole + BAND_WEIGHT * bands.mean(dim=2)
 
 
@@ -71,13 +75,15 @@ def separation_loss(masks: torch.Tensor, targets: torch.Tensor, mix: torch.Tenso
     estimates = masked(masks, mix)
     values = mix.shape[1] * mix.shape[2] * mix.shape[3]
     mixed = energy_by_band(mix.unsqueeze(1))
-    sounding = energy_by_band(targets).sum(dim=2) >= SILENT_SHARE * mixed.sum(dim=2) + ABSOLUTE_FLOOR
+    shares = energy_by_band(targets).sum(dim=2) / (mixed.sum(dim=2) + ABSOLUTE_FLOOR)
+    sounding = shares >= SILENT_SHARE
     weights = torch.where(sounding, 1.0, SILENT_WEIGHT)
-    decibels = decibels_of_error(energy_by_band(consistent(estimates, mix) - targets), mixed, values)
+    floor = torch.where(sounding, (STEM_FLOOR * shares).clamp(LEAST_FLOOR, FLOOR), FLOOR)
+    decibels = decibels_of_error(energy_by_band(consistent(estimates, mix) - targets), mixed, floor, values)
     loss = (weights * decibels).mean()
     if masks.shape[1] > 2:
         pair = torch.stack([estimates[:, 0], estimates[:, 1:].sum(dim=1)], dim=1)
         error = energy_by_band(consistent(pair, mix)[:, :1] - targets[:, :1])
-        grouped = (weights[:, :1] * decibels_of_error(error, mixed, values)).mean()
+        grouped = (weights[:, :1] * decibels_of_error(error, mixed, floor[:, :1], values)).mean()
         loss = (loss + GROUPED_WEIGHT * grouped) / (1 + GROUPED_WEIGHT)
     return loss

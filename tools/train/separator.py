@@ -23,7 +23,7 @@ from tools.train.loop import Plan, Training, keep_memory, time_steps
 from tools.train.losses import separation_loss
 from tools.train.network import LITE, LITE_FIVE, STANDARD, STANDARD_FIVE, BandSplitLocoformer, NetworkSize
 from tools.train.spectrum import forward_stft
-from tools.train.warm_start import PAIR, shared_out, weights_of_onnx
+from tools.train.warm_start import PAIR, shared_out, weights_of_onnx, widened
 
 SIZES = {"lite": LITE, "standard": STANDARD, "lite-5": LITE_FIVE, "standard-5": STANDARD_FIVE}
 FEWEST_STEPS = 20
@@ -69,6 +69,15 @@ def build(size: NetworkSize, plan: Plan, songs: Path, mixed: bool = False, compi
     return Training(BandSplitLocoformer(size), plan, batch_of, LossOf(mixed, compiled), description)
 
 
+def starting_weights(model: Path, its_size: NetworkSize, size: NetworkSize) -> dict[str, torch.Tensor]:
+    """Those of a model of `its_size`, its instrumental shared out where `size` has more stems, for a network of `size`."""
+    weights = weights_of_onnx(model, its_size)
+    if its_size.stems == PAIR and len(size.stems) > 2:
+        weights = shared_out(weights, len(size.stems))
+    same_stems = replace(its_size, stems=size.stems)
+    return weights if same_stems == size else widened(weights, same_stems, size)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--songs", type=Path, required=True)
@@ -79,7 +88,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--crop", type=float, default=4.0, help="seconds")
-    parser.add_argument("--start", type=Path, help="two-stem ONNX model of the same widths, whose weights the run begins with")
+    parser.add_argument("--start", type=Path, help="ONNX model whose weights the run begins with, of the same stems or two")
+    parser.add_argument("--start-size", choices=SIZES, help="its size, where that is not the run's own: it is made wider")
     parser.add_argument("--rate", type=float, default=2e-3, help="learning rate after the warm-up")
     parser.add_argument("--clip", type=float, default=1.0, help="largest norm of the gradient")
     parser.add_argument("--muon", action="store_true", help="orthogonalised momentum inside the blocks")
@@ -103,7 +113,7 @@ def main() -> int:
     )
     training = build(size, plan, options.songs, options.mixed, options.compiled)
     if options.start and not options.resume:
-        training.begin_with(shared_out(weights_of_onnx(options.start, replace(size, stems=PAIR)), len(size.stems)), options.start.name)
+        training.begin_with(starting_weights(options.start, SIZES[options.start_size or options.size], size), options.start.name)
     training.stop_on_termination()
     if options.resume:
         state = torch.load(options.checkpoint, map_location="cpu", weights_only=True)
