@@ -7,9 +7,7 @@
 Pieces that appear in the folder while it runs are taken in, so rendering and training may overlap.
 """
 
-import argparse
 import sys
-import time
 from pathlib import Path
 
 import torch
@@ -18,13 +16,10 @@ import torch.nn.functional as functional
 from tools.train.beat_examples import Batch, Examples
 from tools.train.beat_features import FPS
 from tools.train.beat_network import CAUSAL, OFFLINE, BeatNetwork, stream_weights
-from tools.train.loop import Plan, Training, keep_memory, time_steps
+from tools.train.loop import Plan, Training, carry_out, parsed, run_options
 
 RECIPE = "beats-1"
-FEWEST_STEPS = 20
 REFRESH_STEPS = 50
-EXTENSION_STEPS = 120
-"""Steps that a run which gets more time is at first given; then the measured pace decides."""
 TEMPO_WEIGHT = 0.03
 """Brings the tempo's cross-entropy, which begins at ln 300, to the size of the other two."""
 
@@ -69,49 +64,21 @@ def build(plan: Plan, pieces: Path, causal: bool, most: int | None, front_from: 
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = run_options(__doc__.splitlines()[0], batch=4, rate=4e-3)
     parser.add_argument("--pieces", type=Path, required=True)
-    parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--causal", action="store_true")
-    parser.add_argument("--minutes", type=float, help="time box; with --resume the time left for it")
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--crop", type=float, default=16.0, help="seconds")
     parser.add_argument("--long", type=float, default=36.0, help="seconds of the crops of the last tenth, one at a time")
-    parser.add_argument("--rate", type=float, default=4e-3, help="highest learning rate")
     parser.add_argument("--front-from", type=Path, help="checkpoint whose front to begin with")
     parser.add_argument("--start", type=Path, help="checkpoint of a finished run whose averaged weights to begin with")
     parser.add_argument("--most", type=int, help="pieces to use; all that are there if absent")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--resume", action="store_true")
-    options = parser.parse_args()
-    if options.minutes is None and options.steps is None and not options.resume:
-        parser.error("give --minutes, --steps or --resume")
-    keep_memory()
-    torch.set_num_threads(options.threads)
-    deadline = time.time() + 60 * options.minutes if options.minutes else None
+    options, deadline = parsed(parser)
     plan = Plan(
         seed=options.seed, steps=options.steps or 1, batch=options.batch, crop_seconds=options.crop, learning_rate=options.rate,
         long_seconds=options.long,
     )
     training = build(plan, options.pieces, options.causal, options.most, options.front_from, options.start)
-    training.stop_on_termination()
-    if options.resume:
-        state = torch.load(options.checkpoint, map_location="cpu", weights_only=True)
-        training.restore(state)
-        training.description |= {key: state[key] for key in ("front_from_step",) if key in state}
-        if deadline is not None:
-            training.plan.steps = max(training.plan.steps, training.progress.step + EXTENSION_STEPS)
-        print(f"resumed at step {training.progress.step} of {training.plan.steps}", flush=True)
-    elif options.steps is None:
-        seconds = time_steps(training, training.batch_of(0, *training.size_at(0)))
-        training.plan.steps = max(FEWEST_STEPS, int((deadline - time.time()) / seconds))
-        print(f"a step takes {seconds:.2f} s: {training.plan.steps} steps in {options.minutes} minutes", flush=True)
-    options.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    boxed = deadline is not None and options.steps is None
-    reason = training.run(None if boxed else training.plan.steps, options.checkpoint, deadline, lambda line: print(line, flush=True))
-    print(f"stopped at step {training.progress.step}: {reason}; {training.progress.skipped} steps skipped", flush=True)
+    carry_out(training, options, deadline)
     return 0
 
 

@@ -3,9 +3,7 @@
     python -m tools.train.embedder --pieces tools/.work/beats --checkpoint tools/.work/embedder.pt --minutes 25
 """
 
-import argparse
 import sys
-import time
 from pathlib import Path
 
 import torch
@@ -13,14 +11,11 @@ import torch.nn.functional as functional
 
 from tools.train.embedder_examples import PairExamples, Pairs
 from tools.train.embedder_network import Embedder
-from tools.train.loop import Plan, Training, keep_memory
+from tools.train.loop import Plan, Training, carry_out, parsed, run_options
 
 RECIPE = "embedder-1"
 TEMPERATURE = 0.05
-FEWEST_STEPS = 20
 REFRESH_STEPS = 25
-EXTENSION_STEPS = 120
-"""Steps that a run which gets more time is at first given; then the measured pace decides."""
 
 
 def nt_xent(clean: torch.Tensor, spoilt: torch.Tensor) -> torch.Tensor:
@@ -57,42 +52,14 @@ def build(plan: Plan, pieces: Path, most: int | None) -> Training:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = run_options(__doc__.splitlines()[0], batch=64, rate=2e-3)
     parser.add_argument("--pieces", type=Path, required=True)
-    parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, help="time box; with --resume the time left for it")
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--batch", type=int, default=64, help="pairs")
-    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
     parser.add_argument("--most", type=int, help="pieces to use; all that are there if absent")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--resume", action="store_true")
-    options = parser.parse_args()
-    if options.minutes is None and options.steps is None and not options.resume:
-        parser.error("give --minutes, --steps or --resume")
-    keep_memory()
-    torch.set_num_threads(options.threads)
-    deadline = time.time() + 60 * options.minutes if options.minutes else None
+    options, deadline = parsed(parser)
     plan = Plan(
         seed=options.seed, steps=options.steps or 1, batch=options.batch, crop_seconds=1.0, learning_rate=options.rate, long_seconds=1.0
     )
-    training = build(plan, options.pieces, options.most)
-    training.stop_on_termination()
-    if options.resume:
-        training.restore(torch.load(options.checkpoint, map_location="cpu", weights_only=True))
-        if deadline is not None:
-            training.plan.steps = max(training.plan.steps, training.progress.step + EXTENSION_STEPS)
-        print(f"resumed at step {training.progress.step} of {training.plan.steps}", flush=True)
-    elif options.steps is None:
-        begun = time.monotonic()
-        training.loss_of(training.network, training.batch_of(0, *training.size_at(0))).backward()
-        training.plan.steps = max(FEWEST_STEPS, int((deadline - time.time()) / (time.monotonic() - begun)))
-        print(f"planned are {training.plan.steps} steps in {options.minutes} minutes", flush=True)
-    options.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    boxed = deadline is not None and options.steps is None
-    reason = training.run(None if boxed else training.plan.steps, options.checkpoint, deadline, lambda line: print(line, flush=True))
-    print(f"stopped at step {training.progress.step}: {reason}; {training.progress.skipped} steps skipped", flush=True)
+    carry_out(build(plan, options.pieces, options.most), options, deadline)
     return 0
 
 

@@ -1,5 +1,6 @@
 """Training loop shared by the models: time box, cosine schedule, averaged weights, checkpoints that resume exactly."""
 
+import argparse
 import ctypes
 import json
 import os
@@ -24,11 +25,16 @@ WARM_UP_STEPS = 300
 FINAL_RATE = 0.01
 """Last learning rate over the first."""
 CHECKPOINT_SECONDS = 120.0
-TIMED_STEPS = 20
+TIMED_STEPS = 5
+FEWEST_STEPS = 20
+EXTENSION_STEPS = 120
+"""Steps that a run which gets more time is at first given; then the measured pace decides."""
 REPORTED_STEPS = 20
 SPARED_SECONDS = 20.0
 """Kept at the end of a time box for the last checkpoint."""
 KEPT_MEMORY = 2**31 - 1
+ORIGINS = ("started_from", "front_from_step")
+"""What a checkpoint tells of the weights that its run began with."""
 
 
 @dataclass
@@ -210,8 +216,7 @@ class Training:
         """Takes up a saved run."""
         self.network.load_state_dict(state["network"])
         self.ema = state["ema"]
-        if "started_from" in state:
-            self.description = self.description | {"started_from": state["started_from"]}
+        self.description = self.description | {key: state[key] for key in ORIGINS if key in state}
         self.plan = Plan(**state["plan"])
         self.optimizers = optimizers_of(self.network, self.plan)
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
@@ -232,7 +237,7 @@ class Training:
 
 
 def time_steps(training: Training, trial_batch: torch.Tensor) -> float:
-    """Seconds of one step on a throw-away copy of the state, median of 20."""
+    """Seconds of one step on a throw-away copy of the state, median of 5."""
     state = {name: value.clone() for name, value in training.network.state_dict().items()}
     seconds = []
     for _ in range(TIMED_STEPS):
@@ -243,3 +248,45 @@ def time_steps(training: Training, trial_batch: torch.Tensor) -> float:
     training.network.zero_grad(set_to_none=True)
     training.network.load_state_dict(state)
     return float(np.median(seconds))
+
+
+def run_options(description: str, batch: int, rate: float) -> argparse.ArgumentParser:
+    """A parser of the options that every training has."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, help="time box; with --resume the time left for it")
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=batch)
+    parser.add_argument("--rate", type=float, default=rate, help="highest learning rate")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--resume", action="store_true", help="go on where the checkpoint stands")
+    return parser
+
+
+def parsed(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, float | None]:
+    """The options, and when the time box ends; the threads and the memory of the process are set."""
+    options = parser.parse_args()
+    if options.minutes is None and options.steps is None and not options.resume:
+        parser.error("give --minutes, --steps or --resume")
+    keep_memory()
+    torch.set_num_threads(options.threads)
+    return options, time.time() + 60 * options.minutes if options.minutes else None
+
+
+def carry_out(training: Training, options: argparse.Namespace, deadline: float | None) -> None:
+    """Runs as the options say, from the beginning or from the checkpoint, and says how it ended."""
+    training.stop_on_termination()
+    if options.resume:
+        training.restore(torch.load(options.checkpoint, map_location="cpu", weights_only=True))
+        if deadline is not None:
+            training.plan.steps = max(training.plan.steps, training.progress.step + EXTENSION_STEPS)
+        print(f"resumed at step {training.progress.step} of {training.plan.steps}", flush=True)
+    elif options.steps is None:
+        seconds = time_steps(training, training.batch_of(0, *training.size_at(0)))
+        training.plan.steps = max(FEWEST_STEPS, int((deadline - time.time()) / seconds))
+        print(f"a step takes {seconds:.2f} s: {training.plan.steps} steps in {options.minutes} minutes", flush=True)
+    options.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    boxed = deadline is not None and options.steps is None
+    reason = training.run(None if boxed else training.plan.steps, options.checkpoint, deadline, lambda line: print(line, flush=True))
+    print(f"stopped at step {training.progress.step}: {reason}; {training.progress.skipped} steps skipped", flush=True)

@@ -7,10 +7,8 @@
 weights in any case; `--steps` repeats a run exactly.
 """
 
-import argparse
 import hashlib
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,14 +17,13 @@ from torch import nn
 
 from tools.corpus.mix import load_recipe
 from tools.train.augment import Examples, open_songs, whole_hops
-from tools.train.loop import Plan, Training, keep_memory, time_steps
+from tools.train.loop import Plan, Training, carry_out, parsed, run_options
 from tools.train.losses import separation_loss
 from tools.train.network import LITE, LITE_FIVE, STANDARD, STANDARD_FIVE, BandSplitLocoformer, NetworkSize
 from tools.train.spectrum import forward_stft
 from tools.train.warm_start import PAIR, shared_out, weights_of_onnx, widened
 
 SIZES = {"lite": LITE, "standard": STANDARD, "lite-5": LITE_FIVE, "standard-5": STANDARD_FIVE}
-FEWEST_STEPS = 20
 
 
 class LossOf:
@@ -79,33 +76,19 @@ def starting_weights(model: Path, its_size: NetworkSize, size: NetworkSize) -> d
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = run_options(__doc__.splitlines()[0], batch=4, rate=2e-3)
     parser.add_argument("--songs", type=Path, required=True)
-    parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--size", choices=SIZES, default="lite")
-    parser.add_argument("--minutes", type=float, help="time box; with --resume the time left for it")
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--crop", type=float, default=4.0, help="seconds")
     parser.add_argument("--start", type=Path, help="ONNX model whose weights the run begins with, of the same stems or two")
     parser.add_argument("--start-size", choices=SIZES, help="its size, where that is not the run's own: it is made wider")
-    parser.add_argument("--rate", type=float, default=2e-3, help="learning rate after the warm-up")
     parser.add_argument("--clip", type=float, default=1.0, help="largest norm of the gradient")
     parser.add_argument("--muon", action="store_true", help="orthogonalised momentum inside the blocks")
     parser.add_argument("--long-from", type=float, default=0.9, help="share of the steps after which crops are long")
     parser.add_argument("--long", type=float, default=18.0, help="seconds of those crops")
     parser.add_argument("--mixed", action="store_true", help="bfloat16 arithmetic: faster where the CPU has units for it")
     parser.add_argument("--compiled", action="store_true", help="build the network with the inductor; needs a C++ compiler")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--resume", action="store_true")
-    options = parser.parse_args()
-    if options.minutes is None and options.steps is None and not options.resume:
-        parser.error("give --minutes, --steps or --resume")
-    keep_memory()
-    torch.set_num_threads(options.threads)
-    begun = time.time()
-    deadline = begun + 60 * options.minutes if options.minutes else None
+    options, deadline = parsed(parser)
     size = SIZES[options.size]
     plan = Plan(
         seed=options.seed, steps=options.steps or 1, batch=options.batch, crop_seconds=options.crop, learning_rate=options.rate,
@@ -114,19 +97,7 @@ def main() -> int:
     training = build(size, plan, options.songs, options.mixed, options.compiled)
     if options.start and not options.resume:
         training.begin_with(starting_weights(options.start, SIZES[options.start_size or options.size], size), options.start.name)
-    training.stop_on_termination()
-    if options.resume:
-        state = torch.load(options.checkpoint, map_location="cpu", weights_only=True)
-        training.restore(state)
-        print(f"resumed at step {training.progress.step} of {training.plan.steps}", flush=True)
-    elif options.steps is None:
-        seconds = time_steps(training, training.batch_of(0, *training.size_at(0)))
-        training.plan.steps = max(FEWEST_STEPS, int((deadline - time.time()) / seconds))
-        print(f"a step takes {seconds:.2f} s: {training.plan.steps} steps in {options.minutes} minutes", flush=True)
-    options.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    boxed = deadline is not None and options.steps is None
-    reason = training.run(None if boxed else training.plan.steps, options.checkpoint, deadline, lambda line: print(line, flush=True))
-    print(f"stopped at step {training.progress.step}: {reason}; {training.progress.skipped} steps skipped", flush=True)
+    carry_out(training, options, deadline)
     return 0
 
 
