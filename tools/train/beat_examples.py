@@ -16,6 +16,8 @@ USUAL_TEMPO = (55.0, 215.0)
 UNUSUAL_SHARE = 0.1
 """How often a piece outside of the tracker's default range is drawn, beside one inside: heard often, a piece at 230 BPM teaches that
 any piece at 115 may be counted twice as fast."""
+SLOW_TEMPO, SLOW_SHARE = 100.0, 2.0
+"""How often a slower piece is drawn: its beats are the ones that are counted double."""
 
 
 @dataclass
@@ -73,6 +75,14 @@ def tempo_target(beats: np.ndarray) -> np.ndarray:
     return target
 
 
+def share_of_tempo(tempo: float) -> float:
+    """How often a piece is drawn, beside others."""
+    low, high = USUAL_TEMPO
+    if not low <= tempo <= high:
+        return UNUSUAL_SHARE
+    return SLOW_SHARE if tempo < SLOW_TEMPO else 1.0
+
+
 class Examples:
     """Item i of the stream is a function of (seed, i) and of the pieces that are there."""
 
@@ -92,8 +102,7 @@ class Examples:
         self.names = sorted(self.pieces)
         if not self.names:
             raise ValueError(f"{self.folder} holds no rendered pieces: run tools.corpus.beat_render")
-        low, high = USUAL_TEMPO
-        shares = [1.0 if low <= self.pieces[name].facts["tempo"] <= high else UNUSUAL_SHARE for name in self.names]
+        shares = [share_of_tempo(self.pieces[name].facts["tempo"]) for name in self.names]
         self.shares = np.cumsum(shares)
         self.shares /= self.shares[-1]
 
