@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from tools.record_provenance import rounded
+from tools.train.loop import ORIGINS
 
 SOURCES = (
     {"name": "otolith synthesisers, drum kits, composer of beat music", "licence": "MIT OR Apache-2.0", "use": "training and evaluation"},
@@ -30,7 +31,7 @@ def provenance(checkpoint: dict, entry: dict, evaluations: dict, notes: list[str
             "recipe": checkpoint["recipe"], "pieces": checkpoint["songs"], "piece_seeds": [0, checkpoint["songs"] - 1],
             "seconds_per_piece": 40, "seed": checkpoint["seed"], "steps": checkpoint["step"],
             "audio_hours": checkpoint["audio_hours"], "skipped_steps": progress["skipped"], "plan": checkpoint["plan"],
-            "front_from_step": checkpoint.get("front_from_step"), "versions": checkpoint["versions"], "device": "cpu, one thread",
+            **{key: checkpoint[key] for key in ORIGINS if key in checkpoint}, "versions": checkpoint["versions"], "device": "cpu, one thread",
             "notes": notes, "loss_curve": [list(row) for row in progress["losses"]],
         },
         "sources": list(SOURCES),
