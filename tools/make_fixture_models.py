@@ -53,6 +53,19 @@ def constant_masks(opset: int = 17, bins: int = BINS, stems: int = 2, frames: in
     return model(nodes, {"spectrum": [1, 4, frames, bins]}, {"masks": [1, 4 * stems, frames, bins]}, constants, opset)
 
 
+def int8_copies(contract_input: list, contract_output: list) -> onnx.ModelProto:
+    """The input times each share by a convolution whose weights are whole numbers, 127 on the diagonals, with a scale for each output."""
+    matrix = np.concatenate([127 * np.eye(4)] * len(SHARES)).astype(np.int8).reshape(-1, 4, 1, 1)
+    scale = np.repeat(np.asarray(SHARES, np.float32) / np.float32(127), 4)
+    parts = {"weight.int8": matrix, "weight.scale": scale, "weight.zero": np.zeros(len(scale), np.int8)}
+    nodes = [
+        helper.make_node("DequantizeLinear", list(parts), ["weight"], axis=0),
+        helper.make_node("Conv", ["mix", "weight"], ["stems"], kernel_shape=[1, 1]),
+    ]
+    constants = [numpy_helper.from_array(array, name) for name, array in parts.items()]
+    return model(nodes, {"mix": contract_input}, {"stems": contract_output}, constants)
+
+
 def scaled_copies(contract_input: list, contract_output: list, axis: int, new_axis: bool) -> onnx.ModelProto:
     """The input times each share, joined along `axis`."""
     nodes, constants, parts = [], [], []
@@ -151,6 +164,8 @@ def fixtures() -> list[tuple[str, str, dict, onnx.ModelProto, list[str], str]]:
     of_two = [
         ("mask-quarters", "complex-mask", CUT, constant_masks()),
         ("map-quarters", "complex-map", COMPLEX, scaled_copies(*SPECTRA, axis=1, new_axis=False)),
+        # As `quantize_onnx` stores weights.
+        ("map-int8", "complex-map", COMPLEX, int8_copies(*SPECTRA)),
         ("waveform-quarters", "waveform", WAVES | {"samples": None}, waves("samples")),
         ("mdx-quarter", "mdx", MDX, mdx_quarter()),
         # What is left out has its contract's default.

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fixtureModel } from "./fixture-models.js";
 import { melody, noise } from "./signal.js";
 
-const names = ["mask-quarters", "map-quarters", "waveform-quarters", "mdx-quarter", "mask-five"] as const;
+const names = ["mask-quarters", "map-quarters", "map-int8", "waveform-quarters", "mdx-quarter", "mask-five"] as const;
 const rate = 44_100;
 let engine: Engine;
 
@@ -57,4 +57,14 @@ describe.each(names)("stems of %s sum to the mix", (model) => {
     for (const stem of Object.values(result.stems))
       for (const channel of stem.channels) expect(channel.subarray(rate * 29, rate * 31).every((sample) => sample === 0)).toBe(true);
   });
+});
+
+it("weights of whole numbers with a scale for each output are read for what they stand for", async () => {
+  const channels = [melody(9, rate, 1), melody(9, rate, 2)];
+  const { stems } = await engine.separate({ channels, sampleRate: rate }, { model: "map-int8", conditioning: false });
+  for (const [index, channel] of channels.entries()) {
+    const vocals = stems.vocals?.channels[index];
+    const error = channel.reduce((peak, sample, n) => Math.max(peak, Math.abs((vocals?.[n] ?? Number.NaN) - 0.25 * sample)), 0);
+    expect(20 * Math.log10(error)).toBeLessThan(-100);
+  }
 });
