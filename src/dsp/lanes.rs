@@ -57,8 +57,10 @@ impl F32x4 {
         Self(wasm::f32x4_pmax(self.0, other.0))
     }
 
+    /// The smaller of each pair.
     #[inline(always)]
-    fn min(self, other: Self) -> Self {
+    #[must_use]
+    pub fn min(self, other: Self) -> Self {
         Self(wasm::f32x4_pmin(self.0, other.0))
     }
 
@@ -118,8 +120,10 @@ impl F32x4 {
         Self(zip(self.0, other.0, |a, b| if a < b { b } else { a }))
     }
 
+    /// The smaller of each pair.
     #[inline(always)]
-    fn min(self, other: Self) -> Self {
+    #[must_use]
+    pub fn min(self, other: Self) -> Self {
         Self(zip(self.0, other.0, |a, b| if b < a { b } else { a }))
     }
 
@@ -167,6 +171,14 @@ impl F32x4 {
         let r = x - n * Self::splat(LN_2.0) - n * Self::splat(LN_2.1);
         let series = TAYLOR[1..].iter().fold(Self::splat(TAYLOR[0]), |sum, coefficient| sum * r + Self::splat(*coefficient));
         series * power
+    }
+
+    /// The exponential linear unit: x above 0, e^x - 1 below (Clevert, Unterthiner, Hochreiter, ICLR 2016, with alpha 1).
+    #[inline(always)]
+    #[must_use]
+    pub fn elu(self) -> Self {
+        let zero = Self::splat(0.0);
+        self.max(zero) + (self.min(zero).exp() - Self::splat(1.0))
     }
 
     /// The sum of the four, in pairs.
@@ -255,6 +267,57 @@ pub fn product(weights: &[f32], values: &[f32], shape: Shifted, at: usize) -> Bl
                 }
             }
             weight += ROWS;
+        }
+    }
+    sums
+}
+
+/// Where [`gathered`] reads its right side: places of values, one for each weight.
+#[derive(Debug, Clone)]
+pub struct Taps {
+    places: Vec<usize>,
+    reach: usize,
+}
+
+impl Taps {
+    /// Reads at these places, counted from the column that is asked for.
+    #[must_use]
+    pub fn new(places: Vec<usize>) -> Self {
+        let reach = places.iter().max().map_or(0, |last| last + COLUMNS);
+        Self { places, reach }
+    }
+
+    /// Weights of a row.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether nothing is read.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+}
+
+/// Four rows times twelve columns from column `at` on: the sum over taps k of `weights[k][4]` times `values[at + place k..][..12]`. What
+/// [`product`] does for places that no regular step joins: any convolution, over one axis or two, dilated or not, without copies.
+///
+/// # Panics
+/// If `weights` or `values` are shorter than that.
+#[inline(always)]
+#[must_use]
+pub fn gathered(weights: &[f32], values: &[f32], taps: &Taps, at: usize) -> Block {
+    assert!(weights.len() >= taps.places.len() * ROWS && values.len() >= at + taps.reach);
+    let mut sums = [[F32x4::splat(0.0); COLUMNS / LANES]; ROWS];
+    for (weights, place) in weights.chunks_exact(ROWS).zip(&taps.places) {
+        // SAFETY: at + place + 12 is at most what was asserted above.
+        let columns = unsafe { [0, LANES, 2 * LANES].map(|column| F32x4::load_unchecked(values, at + place + column)) };
+        for (factor, sums) in weights.iter().zip(sums.iter_mut()) {
+            let factor = F32x4::splat(*factor);
+            for (sum, column) in sums.iter_mut().zip(columns) {
+                *sum = *sum + factor * column;
+            }
         }
     }
     sums

@@ -9,7 +9,7 @@ use tract_onnx::prelude::*;
 use super::manifest::Entry;
 use super::network::{Dim, Graph, GraphPlan};
 use super::runtime::{check_metadata, guard, text, values};
-use super::{graph, integrity};
+use super::{fused, graph, integrity};
 use crate::error::{Error, Result};
 
 /// One ONNX file of a model, checked and read.
@@ -18,6 +18,8 @@ pub struct NamedGraph {
     proto: ModelProto,
     inputs: Vec<(String, Vec<Dim>)>,
     weight_hash: String,
+    /// Where one of our own steps computes all of it, that step.
+    whole: Option<fused::Whole>,
 }
 
 impl NamedGraph {
@@ -38,7 +40,8 @@ impl NamedGraph {
             graph::drop_weights_from_inputs(graph);
             let inputs =
                 graph.input.iter().map(|input| Ok((input.name.clone(), shape_of(input)?))).collect::<std::result::Result<_, String>>()?;
-            Ok(Self { name: entry.name.clone(), proto, inputs, weight_hash })
+            let whole = fused::Whole::find(graph);
+            Ok(Self { name: entry.name.clone(), proto, inputs, weight_hash, whole })
         })
     }
 
@@ -69,6 +72,13 @@ impl Graph for NamedGraph {
     fn plan(&self, inputs: &[(&str, &[usize])], outputs: &[&str]) -> Result<Box<dyn GraphPlan>> {
         guard(&self.name, || {
             let proto = self.arranged(inputs, outputs)?;
+            if let (Some(whole), &[(_, shape)]) = (&self.whole, inputs)
+                && outputs.len() == 1
+                && let Some((ready, output)) = whole.ready(shape)
+            {
+                let plan = WholePlan { input: shape.iter().product(), output_shapes: vec![output], ready };
+                return Ok(Box::new(plan) as Box<dyn GraphPlan>);
+            }
             let framework = tract_onnx::onnx().with_ignore_value_info(true);
             let model = framework.model_for_proto_model(&proto).and_then(|model| model.into_optimized()).map_err(text)?;
             let output_shapes = (0..outputs.len())
@@ -111,6 +121,27 @@ impl GraphPlan for NamedPlan {
             self.runnable.run(tensors).map_err(text)
         })?;
         outputs.iter().map(|output| Ok(values(&self.name, output)?.to_vec())).collect()
+    }
+}
+
+/// A plan for a graph that one of our own steps computes.
+struct WholePlan {
+    /// Values of the input.
+    input: usize,
+    output_shapes: Vec<Vec<usize>>,
+    ready: fused::Ready,
+}
+
+impl GraphPlan for WholePlan {
+    fn output_shapes(&self) -> &[Vec<usize>] {
+        &self.output_shapes
+    }
+
+    fn run(&self, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
+        match inputs {
+            [input] if input.len() == self.input => Ok(vec![self.ready.run(input)]),
+            _ => Err(Error::internal(format!("a network of one input of {} values was given {}", self.input, inputs.len()))),
+        }
     }
 }
 

@@ -2,11 +2,21 @@
 
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use crate::lanes_check::{check_exp, check_product};
+use crate::lanes_check::{check_elu, check_exp, check_gathered, check_product};
 
 #[wasm_bindgen_test]
 fn e_to_the_x_is_within_a_few_units_in_the_last_place() {
     check_exp();
+}
+
+#[wasm_bindgen_test]
+fn the_exponential_linear_unit_is_smooth_at_zero_and_ends_at_minus_one() {
+    check_elu();
+}
+
+#[wasm_bindgen_test]
+fn a_gathered_product_is_the_sum_over_its_places() {
+    check_gathered();
 }
 
 #[wasm_bindgen_test]
