@@ -111,7 +111,7 @@ impl Positions {
     /// Moves on by a frame: every value to the next position, and `beginnings` (`[intervals]`) into position 0.
     pub fn advance(&mut self, beginnings: impl Iterator<Item = f64>) {
         for (column, beginning) in self.columns.iter_mut().zip(beginnings) {
-            column.head = (column.head + 1) % column.length;
+            column.head = if column.head + 1 < column.length { column.head + 1 } else { 0 };
             if let Some(slot) = self.values.get_mut(column.start + column.head) {
                 *slot = beginning;
             }
@@ -121,11 +121,12 @@ impl Positions {
     /// Changes the values in each interval's first `regions` positions.
     pub fn change_regions(&mut self, regions: &[usize], mut change: impl FnMut(&mut f64)) {
         for (column, &region) in self.columns.iter().zip(regions) {
-            for position in 0..region.min(column.length) {
-                if let Some(value) = self.values.get_mut(column.start + (column.head + column.length - position) % column.length) {
-                    change(value);
-                }
-            }
+            let region = region.min(column.length);
+            let values = self.values.get_mut(column.start..column.start + column.length).unwrap_or_default();
+            // From the head back, and on from the end where the region wraps.
+            let (before, rest) = ((column.head + 1).min(region), region.saturating_sub(column.head + 1));
+            values.get_mut(column.head + 1 - before..=column.head).unwrap_or_default().iter_mut().for_each(&mut change);
+            values.get_mut(column.length - rest..).unwrap_or_default().iter_mut().for_each(&mut change);
         }
     }
 
@@ -152,7 +153,7 @@ impl Positions {
     }
 
     fn at(&self, column: &Column, position: usize) -> f64 {
-        let place = (column.head + column.length - position) % column.length;
+        let place = if position <= column.head { column.head - position } else { column.head + column.length - position };
         self.values.get(column.start + place).copied().unwrap_or(f64::NEG_INFINITY)
     }
 }

@@ -17,10 +17,11 @@ const LONGEST_GAP: f64 = 2.0;
 /// heterogeneous music styles", ISMIR 2014, section 2.3; states of Krebs, Böck, Widmer, ISMIR 2015.
 pub struct BeatDecoder {
     space: StateSpace,
-    /// Logarithms of the transition probabilities, as `space.origins()`.
-    transitions: Vec<Vec<(usize, f64)>>,
+    /// For each interval, the first one that it may follow, and the logarithms of the transition probabilities from there on.
+    transitions: Vec<(usize, Vec<f64>)>,
     observation_lambda: f64,
     scores: Positions,
+    ends: Vec<f64>,
     beginnings: Vec<f64>,
     /// The interval each beginning came from, `[frames][intervals]`.
     came_from: Vec<u8>,
@@ -33,29 +34,28 @@ impl BeatDecoder {
     /// # Errors
     /// [`Error::OutOfMemory`] if the way back cannot be reserved: one byte per interval and frame, 30 MB an hour at 55..215 BPM.
     pub fn new(space: StateSpace, observation_lambda: f64, frames: usize) -> Result<Self> {
-        let transitions =
-            space.origins().iter().map(|origins| origins.iter().map(|&(from, weight)| (from, weight.ln())).collect()).collect();
+        // What an interval may follow are its neighbours: one run.
+        let transitions = space.origins().iter().map(|origins| {
+            let first = origins.first().map_or(0, |&(from, _)| from);
+            (first, origins.iter().map(|(_, weight)| weight.ln()).collect())
+        });
+        let transitions = transitions.collect();
         let bytes = frames.saturating_mul(space.intervals().len());
         let mut came_from = Vec::new();
         came_from.try_reserve_exact(bytes).map_err(|_| Error::OutOfMemory { what: "the beats' way back", bytes: bytes as u64 })?;
         let scores = Positions::new(&space, -(space.len() as f64).ln());
         let beginnings = vec![0.0; space.intervals().len()];
-        Ok(Self { space, transitions, observation_lambda, scores, beginnings, came_from, frames: 0 })
+        Ok(Self { space, transitions, observation_lambda, scores, ends: Vec::new(), beginnings, came_from, frames: 0 })
     }
 
     /// Takes the activation of the next frame, 0..1.
     pub fn push(&mut self, activation: f64) {
-        let ends: Vec<f64> = self.scores.ends().collect();
-        for (beginning, origins) in self.beginnings.iter_mut().zip(&self.transitions) {
-            let mut best = (f64::NEG_INFINITY, 0);
-            for &(from, weight) in origins {
-                let score = ends.get(from).map_or(f64::NEG_INFINITY, |end| end + weight);
-                if score > best.0 {
-                    best = (score, from);
-                }
-            }
-            *beginning = best.0;
-            self.came_from.push(best.1 as u8);
+        self.ends.clear();
+        self.ends.extend(self.scores.ends());
+        for (beginning, (first, weights)) in self.beginnings.iter_mut().zip(&self.transitions) {
+            let (score, from) = best(self.ends.get(*first..).unwrap_or(&[]), weights);
+            *beginning = score;
+            self.came_from.push((first + from) as u8);
         }
         self.scores.advance(self.beginnings.iter().copied());
         let gain = beat_gain(activation, self.observation_lambda);
@@ -110,6 +110,26 @@ impl BeatDecoder {
         crossings.reverse();
         crossings
     }
+}
+
+/// The largest sum of a value and its weight, and the first place that has it.
+fn best(values: &[f64], weights: &[f64]) -> (f64, usize) {
+    // Four running maxima in place of one: a chain of comparisons would wait for each of them.
+    const CHAINS: usize = 4;
+    let mut largest = [f64::NEG_INFINITY; CHAINS];
+    let keep = |largest: &mut f64, sum: f64| *largest = if sum > *largest { sum } else { *largest };
+    let (values, weights) = (values.get(..weights.len()).unwrap_or(values), weights.get(..values.len()).unwrap_or(weights));
+    let (mut fours, mut by) = (values.chunks_exact(CHAINS), weights.chunks_exact(CHAINS));
+    for (values, weights) in (&mut fours).zip(&mut by) {
+        for ((largest, value), weight) in largest.iter_mut().zip(values).zip(weights) {
+            keep(largest, value + weight);
+        }
+    }
+    for ((largest, value), weight) in largest.iter_mut().zip(fours.remainder()).zip(by.remainder()) {
+        keep(largest, value + weight);
+    }
+    let most = largest.into_iter().fold(f64::NEG_INFINITY, f64::max);
+    (most, values.iter().zip(weights).position(|(value, weight)| value + weight == most).unwrap_or(0))
 }
 
 /// What a frame of this activation gives a state in its beat region over any other, in natural logarithms.
