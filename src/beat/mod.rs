@@ -24,6 +24,7 @@ mod causal_activation;
 mod causal_flux;
 pub mod click_track;
 pub mod dynamic_programming;
+pub mod octave;
 pub mod onset;
 pub mod spectrum;
 pub mod state_space;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::activation::{ActivationAnalysis, Activations, BeatNetwork};
 use super::bar::{downbeat_evidence, find_bars};
 use super::dynamic_programming::BeatSequence;
+use super::octave::slower_range;
 use super::onset::{FRAMES_PER_SECOND, Novelty, ONSET_LEAD, OnsetAnalysis, Onsets, SILENCE, seconds_of};
 use super::state_space::StateSpace;
 use super::tempo::{Tempo, TempoEvidence};
@@ -48,6 +49,8 @@ enum Phase<A> {
     Decoding {
         activations: Activations,
         decoder: Box<BeatDecoder>,
+        /// Whether these are the beats of another reading than the one first found.
+        is_second: bool,
     },
     Onsets {
         audio: A,
@@ -105,19 +108,26 @@ impl<A: Borrow<Audio>> BeatTracking<A> {
                     Phase::Network { audio, analysis }
                 } else {
                     let activations = analysis.finish();
-                    let BeatConfig { min_bpm, max_bpm, transition_lambda, observation_lambda, .. } = self.config;
-                    let space = StateSpace::new(min_bpm..max_bpm, transition_lambda, observation_lambda);
-                    let decoder = Box::new(BeatDecoder::new(space, observation_lambda, activations.beat.len())?);
-                    Phase::Decoding { activations, decoder }
+                    let decoder = self.decoder(self.config.min_bpm..self.config.max_bpm, &activations)?;
+                    Phase::Decoding { activations, decoder, is_second: false }
                 }
             }
-            Phase::Decoding { activations, mut decoder } => {
+            Phase::Decoding { activations, mut decoder, is_second } => {
                 let done = decoder.frames();
                 activations.beat.iter().skip(done).take(DECODED_FRAMES).for_each(|&value| decoder.push(value));
                 if decoder.frames() < activations.beat.len() {
-                    Phase::Decoding { activations, decoder }
+                    Phase::Decoding { activations, decoder, is_second }
                 } else {
-                    Phase::Done(self.assemble_network(&activations, &decoder))
+                    let (positions, tempo) = self.beats_of_network(&activations, &decoder);
+                    let allowed = self.config.min_bpm..self.config.max_bpm;
+                    let slower = if is_second { None } else { slower_range(&positions, &activations.beat, &tempo, allowed) };
+                    match slower {
+                        Some(range) => {
+                            let decoder = self.decoder(range, &activations)?;
+                            Phase::Decoding { activations, decoder, is_second: true }
+                        }
+                        None => Phase::Done(self.assemble_network(&activations, &positions, tempo)),
+                    }
                 }
             }
             Phase::Onsets { audio, mut analysis } => {
@@ -157,7 +167,8 @@ impl<A: Borrow<Audio>> BeatTracking<A> {
     pub fn progress(&self) -> f64 {
         match &self.phase {
             Phase::Network { analysis, .. } => NETWORK_SHARE * analysis.progress(),
-            Phase::Decoding { activations, decoder } => {
+            Phase::Decoding { is_second: true, .. } => 1.0,
+            Phase::Decoding { activations, decoder, .. } => {
                 NETWORK_SHARE + (1.0 - NETWORK_SHARE) * decoder.frames() as f64 / activations.beat.len().max(1) as f64
             }
             Phase::Onsets { analysis, .. } => ONSET_SHARE * analysis.done() as f64 / analysis.frames().max(1) as f64,
@@ -189,12 +200,25 @@ impl<A: Borrow<Audio>> BeatTracking<A> {
         self.finished(beats, tempo, BeatMethod::Flux, || downbeat_evidence(onsets, &frames))
     }
 
-    fn assemble_network(&self, activations: &Activations, decoder: &BeatDecoder) -> BeatTrack {
+    /// A decoder over tempos of `bpm` beats per minute.
+    fn decoder(&self, bpm: std::ops::Range<f64>, activations: &Activations) -> Result<Box<BeatDecoder>> {
+        let BeatConfig { transition_lambda, observation_lambda, .. } = self.config;
+        let space = StateSpace::new(bpm, transition_lambda, observation_lambda);
+        Ok(Box::new(BeatDecoder::new(space, observation_lambda, activations.beat.len())?))
+    }
+
+    /// Frame positions of the beats on the best path, outside long silences, and their tempo.
+    fn beats_of_network(&self, activations: &Activations, decoder: &BeatDecoder) -> (Vec<f64>, Tempo) {
         let silent = silences(&activations.level);
         let mut positions = decoder.beats(&activations.beat, self.config.threshold);
         positions.retain(|position| !silent.iter().any(|span| span.contains(&(position.round() as usize))));
         let beats: Vec<f64> = positions.iter().map(|position| position / FRAMES_PER_SECOND).collect();
         let tempo = Tempo::of(&beats, &TempoEvidence::of_network(&activations.beat, &activations.tempo));
+        (positions, tempo)
+    }
+
+    fn assemble_network(&self, activations: &Activations, positions: &[f64], tempo: Tempo) -> BeatTrack {
+        let beats = positions.iter().map(|position| position / FRAMES_PER_SECOND).collect();
         let downbeat = |position: &f64| {
             let frame = position.round() as usize;
             let near = activations
