@@ -66,6 +66,9 @@ const PEAK: f64 = 0.15;
 const SHORTEST_BEAT: f64 = 0.55;
 /// Frames before the newest in which a beat's onset may lie.
 const REACH: usize = 4;
+/// Seconds from the centre of the first frame that is not silent to the onset in it, by flux: less than the half window by which the frame
+/// reaches ahead, and more than that of the silent frame 10 ms before.
+const EDGE: f64 = 0.0165;
 /// Frames after a beat that are heard before it is given.
 const PEAK_FRAMES: u64 = 1;
 /// Activation from which on an onset was heard, by flux. For a network it is the threshold of the options.
@@ -236,6 +239,7 @@ struct Ear {
     /// The newest activations and downbeat values, the newest last.
     activations: VecDeque<f64>,
     downbeats: VecDeque<f64>,
+    levels: VecDeque<f32>,
     periodicities: Vec<f64>,
     /// Probability of the beat region in the last two frames.
     before: [f64; 2],
@@ -260,6 +264,7 @@ impl Ear {
             frame: 0,
             activations: VecDeque::new(),
             downbeats: VecDeque::new(),
+            levels: VecDeque::new(),
             periodicities: Vec::new(),
             before: [0.0; 2],
             pending: None,
@@ -275,6 +280,7 @@ impl Ear {
         const KEPT: usize = REACH + 3;
         keep(&mut self.activations, heard.activation, KEPT);
         keep(&mut self.downbeats, heard.downbeat, KEPT);
+        keep(&mut self.levels, heard.level, KEPT);
         if let Some(look) = heard.tempo {
             self.filter.set_tempo(&look.scores, TEMPO_WEIGHT);
             self.periodicities = look.periodicities;
@@ -315,7 +321,10 @@ impl Ear {
         let is_heard = loudest >= self.threshold && self.last_onset.is_some_and(|frame| self.frame - frame <= REACH as u64);
         let position = if is_heard { refine(&curve, reach) } else { newest as f64 - 1.0 - self.filter.beat().1 };
         let frame = self.frame as f64 + position - newest as f64;
-        let time = self.seconds(frame);
+        let time = match self.silence_ended() {
+            Some(age) if is_heard => seconds_of((self.frame - age as u64) as f64) + EDGE,
+            _ => self.seconds(frame),
+        };
         self.pending = None;
         self.last_beat = frame;
         keep(&mut self.beats, time, TEMPO_BEATS + 1);
@@ -328,6 +337,16 @@ impl Ear {
         }
         let emitted_at = end as f64 / self.sample_rate;
         Some(BeatEvent { time, downbeat, bpm: self.bpm(interval), confidence: share * certainty, extrapolated: !is_heard, emitted_at })
+    }
+
+    /// Frames ago, by flux, that the first frame after digital silence was: its flux is all of the onset's, however little of the onset its
+    /// window holds, and says nothing of the moment.
+    fn silence_ended(&self) -> Option<usize> {
+        let is_silent = |level: Option<&f32>| level.is_some_and(|level| *level < SILENCE);
+        let newest = self.levels.len().checked_sub(1)?;
+        (0..REACH.min(newest))
+            .find(|&age| is_silent(self.levels.get(newest - age - 1)) && !is_silent(self.levels.get(newest - age)))
+            .filter(|_| self.is_flux)
     }
 
     fn seconds(&self, frame: f64) -> f64 {
@@ -372,7 +391,7 @@ impl Ear {
     }
 }
 
-fn keep(values: &mut VecDeque<f64>, value: f64, most: usize) {
+fn keep<T>(values: &mut VecDeque<T>, value: T, most: usize) {
     values.push_back(value);
     if values.len() > most {
         values.pop_front();

@@ -131,6 +131,27 @@ fn beats_go_on_for_two_seconds_of_silence_and_are_found_again_within_three() {
 }
 
 #[test]
+fn onsets_out_of_digital_silence_are_timed_within_seven_milliseconds() {
+    for bpm in [97.0, 120.0, 133.0] {
+        let beats: Vec<f64> = (1..40).map(|beat| f64::from(beat) * 60.0 / bpm).collect();
+        let mut samples = vec![0.0_f32; (beats[38] * f64::from(RATE)) as usize + 20_000];
+        for &beat in &beats {
+            let start = (beat * f64::from(RATE)).round() as usize;
+            for (index, sample) in samples[start..start + 600].iter_mut().enumerate() {
+                let time = index as f64 / f64::from(RATE);
+                *sample = (0.6 * (-200.0 * time).exp() * (6_283.0 * time).sin()) as f32;
+            }
+        }
+        let found = times(&heard(&samples));
+        assert!(found.len() > 30);
+        for time in found.into_iter().filter(|time| *time > 4.0) {
+            let nearest = beats.iter().map(|beat| (beat - time).abs()).fold(f64::INFINITY, f64::min);
+            assert!(nearest < 0.007, "{bpm} bpm: {time} is {nearest} s from a click");
+        }
+    }
+}
+
+#[test]
 fn silence_noise_and_a_tone_have_no_beats() {
     let mut random = Random::new(3);
     let noise: Vec<f32> = (0..20 * RATE).map(|_| random.normal(0.2) as f32).collect();
