@@ -7,6 +7,8 @@ mod beat_metrics;
 #[cfg(feature = "neural")]
 mod beat_network;
 mod beat_parity;
+#[cfg(feature = "neural")]
+mod beat_shipped;
 mod beat_stream;
 
 use beat_material::{Piece, RATE, Recipe, evaluation_set, play};
@@ -67,7 +69,22 @@ fn generated_music_reaches_the_bars() {
     assert!(barred >= 10 && bars_f >= 0.90, "{barred} pieces with bars, mean downbeat F {bars_f:.4}");
 }
 
-/// Writes the evaluation set as WAV and JSON for `tools/beat_peers.py`, and pieces from other seeds for `tools/beat_comb.py`.
+#[test]
+fn a_tempo_that_sways_by_a_tenth_is_followed() {
+    let pieces = beat_material::rubato_set();
+    let (mut f, mut aml_t) = (0.0, 0.0);
+    for piece in &pieces {
+        let found = track(&piece.samples);
+        println!("{}", report(piece, &found));
+        let scores = beat_metrics::evaluate(&piece.beats, &found.beats);
+        f += scores.f / pieces.len() as f64;
+        aml_t += scores.aml_t / pieces.len() as f64;
+    }
+    println!("mean F {f:.4}, mean AMLt {aml_t:.4}");
+    assert!(f >= 0.90, "mean F {f:.4}");
+}
+
+/// Writes the evaluation set as WAV and JSON for `tools/evaluate_beats.py`, and pieces from other seeds for `tools/beat_comb.py`.
 #[test]
 #[ignore = "writes files into the folder that OTOLITH_BEAT_SET names"]
 fn write_the_pieces_for_other_tools() {
@@ -76,10 +93,12 @@ fn write_the_pieces_for_other_tools() {
         let name = format!("{prefix}_{}", piece.name.replace(' ', "_"));
         let bytes = otolith::audio::wav::encode_wav(std::slice::from_ref(&piece.samples), RATE, otolith::audio::wav::SampleFormat::Float32);
         std::fs::write(folder.join(format!("{name}.wav")), bytes.unwrap().bytes).unwrap();
-        let truth = serde_json::json!({ "beats": piece.beats, "downbeats": piece.downbeats });
+        let downbeats = (!piece.downbeats.is_empty()).then_some(&piece.downbeats);
+        let group = piece.name.trim_end_matches(|end: char| end.is_ascii_digit() || end == '.').trim_end();
+        let truth = serde_json::json!({ "beats": piece.beats, "downbeats": downbeats, "bpm": piece.bpm, "group": group });
         std::fs::write(folder.join(format!("{name}.json")), truth.to_string()).unwrap();
     };
-    evaluation_set().iter().for_each(|piece| write("evaluation", piece));
+    evaluation_set().iter().chain(&beat_material::rubato_set()).for_each(|piece| write("evaluation", piece));
     beat_material::training_set().iter().for_each(|piece| write("training", piece));
 }
 

@@ -125,13 +125,15 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Beats from `start` on, the tempo going evenly in time from `bpm.0` to `bpm.1`.
-    fn new(start: f64, seconds: f64, bpm: (f64, f64), jitter: f64, random: &mut Random) -> Self {
+    /// Beats from `start` on, the tempo going evenly in time from `bpm.0` to `bpm.1`, and swaying about that by the share `rubato`.
+    fn new(start: f64, seconds: f64, Recipe { bpm, jitter, rubato, .. }: Recipe, random: &mut Random) -> Self {
         let mut beats = Vec::new();
         let mut time = start;
         while time < seconds + 4.0 {
             beats.push(time + random.normal(jitter));
-            time += 60.0 / (bpm.0 + (bpm.1 - bpm.0) * (time / seconds).min(1.0));
+            // Two slow waves that are never in step: no bar is like another.
+            let sway = 1.0 + rubato * (0.7 * (TAU * time / 9.0).sin() + 0.3 * (TAU * time / 4.1).sin());
+            time += 60.0 / (sway * (bpm.0 + (bpm.1 - bpm.0) * (time / seconds).min(1.0)));
         }
         Self { beats }
     }
@@ -158,11 +160,13 @@ pub struct Recipe {
     pub drums: bool,
     pub chords: bool,
     pub jitter: f64,
+    /// How far the tempo sways, as a share of it.
+    pub rubato: f64,
 }
 
 impl Default for Recipe {
     fn default() -> Self {
-        Self { bpm: (120.0, 120.0), beats_per_bar: 4, swing: 0.5, off_beats: 0.6, drums: true, chords: false, jitter: 0.0 }
+        Self { bpm: (120.0, 120.0), beats_per_bar: 4, swing: 0.5, off_beats: 0.6, drums: true, chords: false, jitter: 0.0, rubato: 0.0 }
     }
 }
 
@@ -173,7 +177,7 @@ pub fn play(name: &str, recipe: Recipe, seed: u64) -> Piece {
     let mut random = Random::new(seed);
     let mut score = Score::new(SECONDS, random.next());
     let start = random.uniform(0.05, 1.0);
-    let clock = Clock::new(start, SECONDS, recipe.bpm, recipe.jitter, &mut random);
+    let clock = Clock::new(start, SECONDS, recipe, &mut random);
     let bar = recipe.beats_per_bar as usize;
     let beats = clock.before(SECONDS);
     let roots = [0, 5, 7, 9].map(|_| 110.0 * (random.uniform(0.0, 12.0).floor() / 12.0).exp2());
@@ -247,7 +251,8 @@ fn play_drums(score: &mut Score, clock: &Clock, recipe: Recipe, beat: usize, is_
 pub fn clicks(bpm: f64, seed: u64) -> Piece {
     let mut random = Random::new(seed);
     let mut score = Score::new(SECONDS, random.next());
-    let clock = Clock::new(random.uniform(0.02, 1.0), SECONDS, (bpm, bpm), 0.0, &mut random);
+    let start = random.uniform(0.02, 1.0);
+    let clock = Clock::new(start, SECONDS, Recipe { bpm: (bpm, bpm), ..Recipe::default() }, &mut random);
     let beats = clock.before(SECONDS);
     for &beat in &beats {
         score.click(beat, 1000.0, 0.7);
@@ -290,6 +295,18 @@ pub fn evaluation_set() -> Vec<Piece> {
     pieces
 }
 
+/// Pieces whose tempo sways by up to 10 %, as players do.
+pub fn rubato_set() -> Vec<Piece> {
+    [72.0, 88.0, 104.0, 120.0, 136.0, 152.0]
+        .into_iter()
+        .enumerate()
+        .map(|(seed, bpm)| {
+            let free = Recipe { bpm: (bpm, bpm), rubato: 0.1, chords: true, drums: seed % 2 == 0, jitter: 0.006, ..Recipe::default() };
+            play(&format!("rubato {bpm}"), free, 900 + seed as u64)
+        })
+        .collect()
+}
+
 /// Pieces from other seeds and recipes, on which the tempo comb was fitted.
 pub fn training_set() -> Vec<Piece> {
     let mut random = Random::new(4242);
@@ -309,6 +326,7 @@ pub fn training_set() -> Vec<Piece> {
                 drums: kind < 0.8,
                 chords: kind > 0.5,
                 jitter: random.uniform(0.0, 0.01),
+                rubato: 0.0,
             };
             play(&format!("{number}"), recipe, 6000 + number)
         })
