@@ -2,10 +2,11 @@ import { readFile } from "node:fs/promises";
 import type { Browser, BrowserContextOptions, Download, Locator, Page } from "playwright-core";
 import type { GivenFile } from "./sounds.js";
 
-/** One start of a sound source: when on the context's clock and from where in its buffer, in seconds. */
+/** One start of a sound source: when on the context's clock, from where in its buffer, and how long that is, in seconds. */
 export interface SourceStart {
   when: number;
   offset: number;
+  duration: number;
 }
 
 interface TraceEvent {
@@ -239,7 +240,7 @@ function watch(): void {
   );
   const start = AudioBufferSourceNode.prototype.start;
   AudioBufferSourceNode.prototype.start = function (this: AudioBufferSourceNode, when = 0, offset = 0) {
-    watched.starts.push({ when, offset });
+    watched.starts.push({ when, offset, duration: this.buffer?.duration ?? 0 });
     start.call(this, when, offset);
   };
 }

@@ -35,3 +35,27 @@ test("silence is said to have no steady beat", async () => {
   expect(await studio.button("Beats as CSV").isDisabled()).toBe(true);
   await studio.close();
 });
+
+test("clicks on the beats begin with the tracks, where they are, and end when turned off", async () => {
+  const studio = await site.visit();
+  await studio.giveFile(clicks("Clicks.wav", 30, 120));
+  await studio.waitForBeats();
+  const toggle = studio.button("Click on beats");
+  expect(await toggle.getAttribute("aria-pressed")).toBe("false");
+  await studio.play();
+  const alone = (await studio.watched()).starts;
+  expect(alone).toHaveLength(1);
+
+  await toggle.click();
+  await studio.page.getByRole("button", { name: "Click on beats", pressed: true }).waitFor();
+  const [track, click, ...more] = (await studio.watched()).starts.slice(alone.length);
+  expect(more).toEqual([]);
+  expect(track && click && [click.when - track.when, click.offset - track.offset]).toEqual([0, 0]);
+  expect(click?.duration).toBeCloseTo(30, 3);
+
+  await toggle.click();
+  await studio.page.getByRole("button", { name: "Click on beats", pressed: false }).waitFor();
+  expect((await studio.watched()).starts.length).toBe(alone.length + 3);
+  expect(studio.errors).toEqual([]);
+  await studio.close();
+});
