@@ -1,7 +1,10 @@
 """Scores otolith's beats and those of its peers on a folder of WAV files with their truth beside them, all in one run.
 
     python -m tools.beat_test_set --bank tools/.work/bank-timgm --out tools/.work/beat-test
-    python -m tools.evaluate_beats tools/.work/beat-test --methods flux tcn --peers librosa essentia music-tempo --json out.json
+    python -m tools.evaluate_beats tools/.work/beat-test --methods flux tcn --peers librosa essentia aubio music-tempo --json out.json
+
+    OTOLITH_BEAT_SET=DIR cargo test --test beat write_the_pieces -- --ignored
+    python -m tools.evaluate_beats DIR --files "evaluation_*.wav" --peers librosa music-tempo
 
 Methods run through the command line (`--otolith`, default `node dist/cli.js`), so what is measured is what users get. mir_eval computes
 the scores. A peer that is not installed is named and left out; so is a file that a tracker fails on, which then counts as no beats.
@@ -155,11 +158,12 @@ def mean(rows: list[dict], key: str) -> float | None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--files", default="*.wav", help="pattern of the files to take")
     parser.add_argument("--otolith", default="node dist/cli.js", help="command that begins otolith's command line")
     parser.add_argument("--methods", nargs="*", default=["flux", "tcn"])
     parser.add_argument("--networks", nargs="*", type=Path, default=[], help="checkpoints, decoded in Python")
     parser.add_argument("--peers", nargs="*", default=["librosa"], choices=["librosa", "essentia", "essentia-degara", "aubio", "music-tempo"])
-    parser.add_argument("--music-tempo", type=Path, default=Path("tools/.work"), help="folder whose node_modules has music-tempo")
+    parser.add_argument("--music-tempo", type=Path, default=Path("benches/peers"), help="folder whose node_modules has music-tempo")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     trackers = {f"otolith {method}": otolith(shlex.split(options.otolith), method) for method in options.methods}
@@ -172,7 +176,7 @@ def main() -> int:
             print(f"{peer} is left out: {error}", file=sys.stderr)
     rows: dict[str, list[dict]] = {name: [] for name in trackers}
     groups, failures = [], []
-    files = sorted(options.folder.glob("*.wav"))
+    files = sorted(options.folder.glob(options.files))
     for path in files:
         truth = json.loads(path.with_suffix(".json").read_text())
         groups.append(truth.get("group", "all"))
