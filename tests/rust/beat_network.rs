@@ -7,6 +7,8 @@ use otolith::beat::{BeatConfig, BeatMethod, BeatNotice, BeatStream, BeatTracker,
 use otolith::model::{Entry, Manifest, NamedGraph};
 use otolith::{Audio, Limits};
 
+use crate::beat_shipped;
+
 /// Small networks with random weights and what onnxruntime gives for them, by `tools/beat_network_fixtures.py`.
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/beat_network");
 
@@ -71,17 +73,8 @@ fn assert_near(what: &str, found: &[f64], wanted: &[f64]) {
 #[test]
 fn activations_of_the_shipped_network_are_those_of_onnxruntime() {
     let root = env!("CARGO_MANIFEST_DIR");
-    let json = std::fs::read_to_string(format!("{root}/models/manifest.json")).unwrap();
-    let manifest = Manifest::parse(&json, env!("CARGO_PKG_VERSION")).unwrap();
-    let Some(entry) = manifest.models.iter().find(|entry| entry.contract == "beat-activations") else {
-        println!("skipped: models/manifest.json has no beat network");
-        return;
-    };
-    let [front, trunk, tempo] = ["front", "trunk", "tempo"].map(|role| {
-        let file = entry.graph(Some(role)).unwrap().file;
-        NamedGraph::load(entry, Some(role), &std::fs::read(format!("{root}/models/{file}")).unwrap()).unwrap()
-    });
-    let network = Arc::new(BeatNetwork::new(&front, Box::new(trunk), &tempo, model(entry)).unwrap());
+    let network = beat_shipped::network();
+    let entry = beat_shipped::entry("beat-activations");
     let path = format!("{root}/tests/data/models/{}-{}.json", entry.name, entry.model_version);
     let wanted: Reference = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     assert_activations(network, &wanted);

@@ -30,3 +30,21 @@ pub fn assert_native(found: &BeatTrack) {
         assert!((ours - native).abs() < 0.001, "{ours} against {native}");
     }
 }
+
+/// Fails unless `found` is what the native build found by the same network: as many beats, each within 1 ms.
+#[cfg(feature = "neural")]
+pub fn assert_stored(found: &BeatTrack) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/beat_parity_tcn.json");
+    let stored: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let model = found.model.as_ref().unwrap();
+    assert_eq!(
+        (stored["model"]["name"].as_str(), stored["model"]["version"].as_str()),
+        (Some(model.name.as_str()), Some(model.version.as_str())),
+        "stored for another network: cargo nextest run --features neural --test beat --run-ignored only store_the_beats"
+    );
+    let native: Vec<f64> = serde_json::from_value(stored["beats"].clone()).unwrap();
+    assert_eq!(found.beats.len(), native.len(), "{:?}", found.beats);
+    for (ours, native) in found.beats.iter().zip(&native) {
+        assert!((ours - native).abs() < 0.001, "{ours} against {native}");
+    }
+}
