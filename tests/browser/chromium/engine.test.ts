@@ -93,6 +93,30 @@ describe("the engine in Chromium", () => {
     expect(server.requests.filter((path) => !own.includes(path))).toEqual([]);
   });
 
+  it("a File is read by slices and takes no memory, decoded twice or once, with the stems of its bytes", async () => {
+    const outcome = await inPage<[string, number][]>(
+      page,
+      `const models = { quarters: { manifest: input.manifest, bytes: new URL(input.path, location.href) } };
+       const outcomes = [];
+       for (const heldBytes of [0, 2 ** 28]) {
+         const engine = await otolith.createEngine({ workers: 1, models, limits: { heldBytes } });
+         const wav = await engine.encodeWav(sound(input.song), { format: "wav32f" });
+         for (const file of [new File([wav], "song.wav"), wav]) {
+           const { stems, peakMemory } = await engine.separate(file, input.options);
+           outcomes.push([await sha256(...Object.values(stems).flatMap(({ channels }) => channels)), peakMemory.held]);
+         }
+         await engine.dispose();
+       }
+       return outcomes;`,
+      separation(8),
+    );
+    const samples = 2 * 4 * 8 * 22_050;
+    expect(new Set(outcome.map(([digest]) => digest)).size).toBe(1);
+    const header = (outcome[1]?.[1] ?? 0) - samples;
+    expect(outcome.map(([, held]) => held)).toEqual([0, samples + header, samples, 2 * samples + header]);
+    expect(header).toBeLessThan(200);
+  });
+
   it("a cancel inside the network rejects within 1.2 s of it, and the next separation works", async () => {
     const outcome = await inPage<{ reason: string; waited: number; frames: number }>(
       page,
