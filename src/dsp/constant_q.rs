@@ -19,6 +19,7 @@ use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner};
 
+use super::kernel;
 use crate::error::{Error, Result};
 
 /// Rate of the samples, in hertz.
@@ -44,6 +45,8 @@ pub const ROWS: usize = ADVANCE / STEP;
 const NARROWEST: f64 = 12.0;
 /// First band and length of the inverse transform, from the lowest bands up.
 const GROUPS: [(usize, usize); 3] = [(0, 32), (170, 64), (340, 128)];
+/// Bands whose powers are written at once: values of a row side by side, where one band at a time would touch every row for each.
+const BLOCK: usize = 4;
 /// `(2 / SLICE_LENGTH)^2`, a power of two.
 const POWER_SCALE: f32 = 4.0 / (SLICE_LENGTH as f32 * SLICE_LENGTH as f32);
 
@@ -175,9 +178,7 @@ impl Window {
         let (mut done, mut place) = (0, self.first_bin % folded.len());
         while done < bins.len() {
             let count = (folded.len() - place).min(bins.len() - done);
-            for ((sum, bin), weight) in folded[place..place + count].iter_mut().zip(&bins[done..]).zip(&weights[done..]) {
-                *sum += bin * weight;
-            }
+            kernel::add_weighted(&mut folded[place..place + count], &bins[done..], &weights[done..]);
             done += count;
             place = 0;
         }
@@ -187,19 +188,52 @@ impl Window {
 impl Group {
     /// Writes the powers of the middle half of each band's samples to its column of `rows`.
     fn write(&self, samples: &[Complex<f32>], rows: &mut [f32]) {
-        let rows_per_sample = SLICE_LENGTH / self.length / STEP;
-        let first = self.length / 4;
-        let share = 1.0 / rows_per_sample as f32;
-        for (band, samples) in (self.first_band..).zip(samples.chunks_exact(self.length)) {
-            let power = |sample: Complex<f32>| (sample.re * sample.re + sample.im * sample.im) * POWER_SCALE;
-            let mut row = 0;
-            for pair in samples[first..=first + self.length / 2].windows(2) {
-                let (here, next) = (power(pair[0]), power(pair[1]));
-                for part in 0..rows_per_sample {
-                    rows[row * BANDS + band] = here + (next - here) * (part as f32 * share);
-                    row += 1;
+        let mut columns = [[0.0; ROWS]; BLOCK];
+        let mut band = self.first_band;
+        for block in samples.chunks(BLOCK * self.length) {
+            for (column, samples) in columns.iter_mut().zip(block.chunks_exact(self.length)) {
+                self.powers(samples, column);
+            }
+            if block.len() == BLOCK * self.length {
+                place(&columns, band, rows);
+                band += BLOCK;
+            } else {
+                for column in &columns[..block.len() / self.length] {
+                    place(&[*column], band, rows);
+                    band += 1;
                 }
             }
+        }
+    }
+
+    /// The powers of the middle half of a band's samples, a row each or interpolated to one.
+    fn powers(&self, samples: &[Complex<f32>], column: &mut [f32; ROWS]) {
+        let rows_per_sample = SLICE_LENGTH / self.length / STEP;
+        let middle = &samples[self.length / 4..=3 * self.length / 4];
+        if rows_per_sample == 1 {
+            kernel::power(middle, column);
+            kernel::scale(column, POWER_SCALE);
+            return;
+        }
+        let share = 1.0 / rows_per_sample as f32;
+        let mut powers = [0.0; ROWS];
+        kernel::power(middle, &mut powers);
+        kernel::scale(&mut powers[..middle.len()], POWER_SCALE);
+        for (pair, rows) in powers.windows(2).zip(column.chunks_exact_mut(rows_per_sample)) {
+            let (here, next) = (pair[0], pair[1]);
+            for (part, row) in rows.iter_mut().enumerate() {
+                *row = here + (next - here) * (part as f32 * share);
+            }
+        }
+    }
+}
+
+/// Writes columns side by side from column `band` of `rows` on.
+fn place<const COUNT: usize>(columns: &[[f32; ROWS]; COUNT], band: usize, rows: &mut [f32]) {
+    for (number, row) in rows.chunks_exact_mut(BANDS).enumerate() {
+        let Some(row) = row.get_mut(band..band + COUNT) else { return };
+        for (value, column) in row.iter_mut().zip(columns) {
+            *value = column[number];
         }
     }
 }

@@ -3,53 +3,47 @@
 //! Both use a centred window of `2 * half_width + 1` values that is cut off at the ends of the input: the value at index `i` looks at
 //! `i - half_width ..= i + half_width` as far as these exist.
 
-/// Running maximum after van Herk (1992) and Gil and Werman (1993): three comparisons per value whatever the window.
+use super::kernel;
+
+/// Running maximum by doubling: the maxima of windows of 1, 2, 4 ... values, each from two of the one before, until two of them cover the
+/// window. log2(window) passes of vector instructions, where van Herk (1992) and Gil and Werman (1993) need three comparisons a value that
+/// each wait for the one before.
 ///
 /// Keeps its scratch memory, so that repeated use on inputs of one length does not allocate. Values are taken to be numbers; where a
 /// NaN lies in a window its result is unspecified.
 #[derive(Debug, Clone)]
 pub struct RunningMax {
     half_width: usize,
-    prefix: Vec<f32>,
-    suffix: Vec<f32>,
+    /// Maxima from each place on of the width reached, and those of the width to come.
+    reached: Vec<f32>,
+    wider: Vec<f32>,
 }
 
 impl RunningMax {
     /// A running maximum over `2 * half_width + 1` values.
     #[must_use]
     pub fn new(half_width: usize) -> Self {
-        Self { half_width, prefix: Vec::new(), suffix: Vec::new() }
+        Self { half_width, reached: Vec::new(), wider: Vec::new() }
     }
 
     /// Writes the running maximum of `input` to `output`, over the shorter of both lengths.
     pub fn apply(&mut self, input: &[f32], output: &mut [f32]) {
         let length = input.len().min(output.len());
         let window = 2 * self.half_width + 1;
-        // The input between `half_width` borders of minus infinity, cut in blocks of one window: each window then spans the end of one
-        // block (its suffix maximum) and the start of the next (its prefix maximum).
-        let padded = (length + 2 * self.half_width).next_multiple_of(window);
-        self.prefix.clear();
-        self.prefix.resize(padded, f32::NEG_INFINITY);
-        self.suffix.clear();
-        self.suffix.resize(padded, f32::NEG_INFINITY);
-        for (slot, &value) in self.suffix.iter_mut().skip(self.half_width).zip(&input[..length]) {
-            *slot = value;
+        // The input between `half_width` borders of minus infinity.
+        let padded = length + 2 * self.half_width;
+        self.reached.resize(padded, f32::NEG_INFINITY);
+        self.reached[..self.half_width].fill(f32::NEG_INFINITY);
+        self.reached[self.half_width..self.half_width + length].copy_from_slice(&input[..length]);
+        self.reached[self.half_width + length..].fill(f32::NEG_INFINITY);
+        self.wider.resize(padded, f32::NEG_INFINITY);
+        let mut width = 1;
+        while 2 * width <= window {
+            kernel::larger_of(&self.reached, &self.reached[width..], &mut self.wider);
+            std::mem::swap(&mut self.reached, &mut self.wider);
+            width *= 2;
         }
-        for (prefix, suffix) in self.prefix.chunks_exact_mut(window).zip(self.suffix.chunks_exact_mut(window)) {
-            let mut highest = f32::NEG_INFINITY;
-            for (slot, &value) in prefix.iter_mut().zip(suffix.iter()) {
-                highest = larger(highest, value);
-                *slot = highest;
-            }
-            let mut highest = f32::NEG_INFINITY;
-            for slot in suffix.iter_mut().rev() {
-                highest = larger(highest, *slot);
-                *slot = highest;
-            }
-        }
-        for ((out, &suffix), &prefix) in output.iter_mut().zip(&self.suffix).zip(self.prefix.iter().skip(window - 1)).take(length) {
-            *out = larger(suffix, prefix);
-        }
+        kernel::larger_of(&self.reached, &self.reached[window - width..], &mut output[..length]);
     }
 }
 

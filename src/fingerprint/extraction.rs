@@ -50,7 +50,9 @@ impl Recorder {
         Ok(match recipe.scheme.algorithm() {
             Algorithm::Wang => Self::Wang(PeakStream::new(FramePower::default(), sample_rate, recipe.silence)?, Vec::new()),
             Algorithm::Panako => Self::Panako(PeakStream::new(ConstantQPower::default(), sample_rate, recipe.silence)?, Vec::new()),
-            Algorithm::Haitsma => Self::Haitsma(Box::new(HaitsmaStream::new(sample_rate, recipe.silence)?), Vec::new()),
+            Algorithm::Haitsma => {
+                Self::Haitsma(Box::new(HaitsmaStream::new(recipe.scheme.profile(), sample_rate, recipe.silence)?), Vec::new())
+            }
         })
     }
 
@@ -101,7 +103,7 @@ impl Extraction {
     /// [`Error::TooShort`] below the algorithm's least duration; [`Error::InvalidInput`] for the mix `mid-side` of anything but stereo.
     pub fn new(recipe: Recipe, audio: &Audio) -> Result<Self> {
         let channels = audio.channels().len();
-        let needed = recipe.scheme.algorithm().min_duration();
+        let needed = recipe.scheme.min_duration();
         if audio.duration() < needed {
             return Err(Error::TooShort { capability: "fingerprint", given: audio.duration(), needed });
         }
@@ -194,6 +196,11 @@ impl Extraction {
                     }
                     for sample in &mut *block {
                         *sample *= share;
+                    }
+                    if channels.len() == 1 {
+                        // A channel does not cancel itself.
+                        layer.push(block)?;
+                        continue;
                     }
                     self.mean_energy += energy(block);
                     self.channel_energy += channels.iter().map(|channel| energy(&channel[range.clone()])).sum::<f64>() * f64::from(share);

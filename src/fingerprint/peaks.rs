@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::dsp::running::{RunningMax, larger};
+use crate::dsp::kernel;
+use crate::dsp::running::RunningMax;
 
 /// A spectral peak as stored: 8 bytes, little-endian on disk.
 #[repr(C)]
@@ -91,6 +92,8 @@ pub struct PeakPicker {
     /// Maximum along rows from the start of the block.
     prefix: Vec<f32>,
     along_bins: Vec<f32>,
+    /// Maximum of the box around each cell of the row in hand.
+    highest: Vec<f32>,
     running: RunningMax,
     /// Candidates of the latest `2 rank_frames + 1` rows with their row.
     candidates: VecDeque<(u64, Peak)>,
@@ -111,6 +114,7 @@ impl PeakPicker {
             suffix: vec![f32::NEG_INFINITY; window * config.bins],
             prefix: vec![f32::NEG_INFINITY; config.bins],
             along_bins: vec![0.0; config.bins],
+            highest: vec![0.0; config.bins],
             running: RunningMax::new(config.half_bins),
             candidates: VecDeque::new(),
             found: Vec::new(),
@@ -126,7 +130,8 @@ impl PeakPicker {
     /// Bytes held, whatever the length of the input.
     #[must_use]
     pub fn state_bytes(&self) -> usize {
-        let floats = self.power.len() + self.block.len() + self.suffix.len() + self.prefix.len() + self.along_bins.len();
+        let floats =
+            self.power.len() + self.block.len() + self.suffix.len() + self.prefix.len() + self.along_bins.len() + self.highest.len();
         floats * size_of::<f32>() + self.candidates.capacity() * size_of::<(u64, Peak)>() + self.found.capacity() * size_of::<Peak>()
     }
 
@@ -184,9 +189,7 @@ impl PeakPicker {
         if place == 0 {
             self.prefix.copy_from_slice(&self.along_bins);
         } else {
-            for (highest, &value) in self.prefix.iter_mut().zip(&self.along_bins) {
-                *highest = larger(*highest, value);
-            }
+            kernel::raise(&mut self.prefix, &self.along_bins);
         }
         // The window of the centre row begins behind `place` in the block before, or with this block.
         if let Some(centre) = (self.next_row - self.first_row).checked_sub(self.config.half_frames as u64) {
@@ -199,9 +202,7 @@ impl PeakPicker {
             std::mem::swap(&mut self.block, &mut self.suffix);
             for row in (0..window - 1).rev() {
                 let (upper, lower) = self.suffix.split_at_mut((row + 1) * bins);
-                for (value, &later) in upper[row * bins..].iter_mut().zip(&lower[..bins]) {
-                    *value = larger(*value, later);
-                }
+                kernel::raise(&mut upper[row * bins..], &lower[..bins]);
             }
         }
         if self.next_row >= self.first_row + self.delay_rows() as u64 {
@@ -219,11 +220,15 @@ impl PeakPicker {
         let before = (place + 1) * bins;
         // With the window at a block's end the block before has no share in it.
         let suffix = self.suffix.get(before..before + bins).unwrap_or(&self.prefix);
+        kernel::larger_of(suffix, &self.prefix, &mut self.highest);
         self.found.clear();
-        for (bin, ((&power, &earlier), &later)) in row.iter().zip(suffix).zip(&self.prefix).enumerate() {
-            if power >= floor && power >= larger(earlier, later) && self.is_first_of_its_plateau(centre, bin, power) {
+        let mut next = 0;
+        while let Some(bin) = kernel::first_reaching(row, &self.highest, next) {
+            let power = row[bin];
+            if power >= floor && self.is_first_of_its_plateau(centre, bin, power) {
                 self.found.push(self.refine(centre, bin, rows_end));
             }
+            next = bin + 1;
         }
         self.found.sort_unstable_by_key(|peak| (peak.t, peak.f));
         self.candidates.extend(self.found.iter().map(|&peak| (centre, peak)));

@@ -61,6 +61,18 @@ macro_rules! kernel_outputs {
         let (mut re, mut im) = (a.clone(), b.clone());
         twin::add_share(&mut re, &mut im, &c, &d, &out, 1e-8);
         all.extend([("add_share real", re), ("add_share imaginary", im)]);
+        let mut sum = spectrum(7, length);
+        twin::add_weighted(&mut sum, &spectrum(8, length), &a);
+        all.push(("add_weighted", sum.iter().flat_map(|value| [value.re, value.im]).collect()));
+        let mut out = a.clone();
+        twin::raise(&mut out, &b);
+        all.push(("raise", out));
+        let mut out = vec![0.0; length];
+        twin::larger_of(&a, &b, &mut out);
+        all.push(("larger_of", out));
+        // Every place that reaches its bound, one after the other.
+        let places = std::iter::successors(twin::first_reaching(&a, &b, 0), |&place| twin::first_reaching(&a, &b, place + 1));
+        all.push(("first_reaching", places.map(|place| place as f32).collect()));
         all
     }};
 }
@@ -69,7 +81,7 @@ macro_rules! kernel_outputs {
 pub fn expected(length: usize) -> Vec<Vec<f64>> {
     let [a, b, c, d] = [1, 2, 3, 4].map(|seed| noise(seed * 100_000, length).iter().map(|v| f64::from(*v)).collect::<Vec<_>>());
     let of = |f: &dyn Fn(usize) -> f64| (0..length).map(f).collect::<Vec<f64>>();
-    let s = spectrum(7, length);
+    let (s, other) = (spectrum(7, length), spectrum(8, length));
     let floor = f64::from(1e-8f32);
     let total = of(&|n| 0.5 + a[n] * a[n] + b[n] * b[n] + floor);
     let share = |n: usize| (a[n] * a[n] + b[n] * b[n] + floor) / total[n];
@@ -88,6 +100,12 @@ pub fn expected(length: usize) -> Vec<Vec<f64>> {
         total.clone(),
         of(&|n| a[n] + share(n) * c[n]),
         of(&|n| b[n] + share(n) * d[n]),
+        (0..length)
+            .flat_map(|n| [(s[n].re, other[n].re), (s[n].im, other[n].im)].map(|(sum, value)| f64::from(sum) + a[n] * f64::from(value)))
+            .collect(),
+        of(&|n| a[n].max(b[n])),
+        of(&|n| a[n].max(b[n])),
+        (0..length).filter(|&n| a[n] >= b[n]).map(|n| n as f64).collect(),
     ]
 }
 

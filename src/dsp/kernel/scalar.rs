@@ -2,6 +2,8 @@
 
 use realfft::num_complex::Complex;
 
+use crate::dsp::running::larger;
+
 /// `values *= factors`.
 pub fn multiply(values: &mut [f32], factors: &[f32]) {
     for (value, factor) in values.iter_mut().zip(factors) {
@@ -83,4 +85,41 @@ pub fn add_share(real: &mut [f32], imaginary: &mut [f32], rest_real: &[f32], res
         *real += share * rest_real;
         *imaginary += share * rest_imaginary;
     }
+}
+
+/// `sum += weights values`, for real weights of complex values.
+pub fn add_weighted(sum: &mut [Complex<f32>], values: &[Complex<f32>], weights: &[f32]) {
+    for ((sum, value), weight) in sum.iter_mut().zip(values).zip(weights) {
+        *sum += value * weight;
+    }
+}
+
+/// `values`, each at least as large as the one of `others`.
+pub fn raise(values: &mut [f32], others: &[f32]) {
+    for (value, &other) in values.iter_mut().zip(others) {
+        *value = larger(*value, other);
+    }
+}
+
+/// `largest`, the larger of each two.
+pub fn larger_of(a: &[f32], b: &[f32], largest: &mut [f32]) {
+    for ((largest, &a), &b) in largest.iter_mut().zip(a).zip(b) {
+        *largest = larger(a, b);
+    }
+}
+
+/// The first place from `from` on where a value is at least its bound.
+#[must_use]
+pub fn first_reaching(values: &[f32], bounds: &[f32], from: usize) -> Option<usize> {
+    const BLOCK: usize = 16;
+    let length = values.len().min(bounds.len());
+    let (values, bounds) = (values.get(from..length)?, bounds.get(from..length)?);
+    // Few do: whole blocks are passed over without a branch inside.
+    for (block, (values, bounds)) in values.chunks(BLOCK).zip(bounds.chunks(BLOCK)).enumerate() {
+        let reaches = |(value, bound): (&f32, &f32)| value >= bound;
+        if values.iter().zip(bounds).fold(false, |any, pair| any | reaches(pair)) {
+            return values.iter().zip(bounds).position(reaches).map(|place| from + block * BLOCK + place);
+        }
+    }
+    None
 }

@@ -3,7 +3,10 @@
 //! LLVM turns some of the portable loops into vector code by itself; it may stop doing so with any release, the twins may not.
 #![allow(unsafe_code)] // vector loads and stores take pointers; every one below stays inside a slice cut to whole lanes
 
-use core::arch::wasm32::{f32x4_add, f32x4_div, f32x4_mul, f32x4_splat, f32x4_sub, i32x4_shuffle, v128, v128_load, v128_store};
+use core::arch::wasm32::{
+    f32x4_add, f32x4_div, f32x4_ge, f32x4_mul, f32x4_pmax, f32x4_splat, f32x4_sub, i32x4_bitmask, i32x4_shuffle, v128, v128_load,
+    v128_store,
+};
 
 use realfft::num_complex::Complex;
 
@@ -162,6 +165,56 @@ pub fn add_share(real: &mut [f32], imaginary: &mut [f32], rest_real: &[f32], res
         store(imaginary, at, f32x4_add(im, f32x4_mul(share, load(rest_imaginary, at))));
     }
     scalar::add_share(&mut real[end..], &mut imaginary[end..], &rest_real[end..], &rest_imaginary[end..], &total[end..], floor);
+}
+
+/// `sum += weights values`, for real weights of complex values.
+pub fn add_weighted(sum: &mut [Complex<f32>], values: &[Complex<f32>], weights: &[f32]) {
+    let end = whole(sum.len().min(values.len()).min(weights.len()));
+    for at in (0..end).step_by(LANES) {
+        let weight = load(weights, at);
+        let twice = (i32x4_shuffle::<0, 0, 1, 1>(weight, weight), i32x4_shuffle::<2, 2, 3, 3>(weight, weight));
+        let (sums, values) = (&mut sum[at..at + LANES], &values[at..at + LANES]);
+        let (sums, values) = (sums.as_mut_ptr().cast::<v128>(), values.as_ptr().cast::<v128>());
+        // SAFETY: `Complex` is `repr(C)`: four of them are two vectors of interleaved parts; neither access needs alignment.
+        unsafe {
+            v128_store(sums, f32x4_add(v128_load(sums), f32x4_mul(v128_load(values), twice.0)));
+            v128_store(sums.add(1), f32x4_add(v128_load(sums.add(1)), f32x4_mul(v128_load(values.add(1)), twice.1)));
+        }
+    }
+    scalar::add_weighted(&mut sum[end..], &values[end..], &weights[end..]);
+}
+
+/// `values`, each at least as large as the one of `others`.
+pub fn raise(values: &mut [f32], others: &[f32]) {
+    let end = whole(values.len().min(others.len()));
+    for at in (0..end).step_by(LANES) {
+        let largest = f32x4_pmax(load(others, at), load(values, at));
+        store(values, at, largest);
+    }
+    scalar::raise(&mut values[end..], &others[end..]);
+}
+
+/// `largest`, the larger of each two.
+pub fn larger_of(a: &[f32], b: &[f32], largest: &mut [f32]) {
+    let end = whole(a.len().min(b.len()).min(largest.len()));
+    for at in (0..end).step_by(LANES) {
+        store(largest, at, f32x4_pmax(load(b, at), load(a, at)));
+    }
+    scalar::larger_of(&a[end..], &b[end..], &mut largest[end..]);
+}
+
+/// The first place from `from` on where a value is at least its bound.
+#[must_use]
+pub fn first_reaching(values: &[f32], bounds: &[f32], from: usize) -> Option<usize> {
+    let mut at = from;
+    while at + LANES <= values.len().min(bounds.len()) {
+        let reaching = i32x4_bitmask(f32x4_ge(load(values, at), load(bounds, at)));
+        if reaching != 0 {
+            return Some(at + reaching.trailing_zeros() as usize);
+        }
+        at += LANES;
+    }
+    scalar::first_reaching(values, bounds, at)
 }
 
 fn energy(real: v128, imaginary: v128, floor: v128) -> v128 {
