@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::postings::gallop;
 use crate::error::{Error, Result};
 use crate::fingerprint::wire::Reader;
 
@@ -56,7 +57,7 @@ impl Directory {
     }
 
     /// Keys of the places `range`, which begins with a posting of `low` or the first behind it.
-    pub fn keys(&self, low: u32, range: Range<usize>) -> impl Iterator<Item = u32> + '_ {
+    pub fn keys(&self, low: u32, range: Range<usize>) -> impl Iterator<Item = u32> + Clone + '_ {
         let low_bits = self.key_bits - self.bucket_bits;
         let mut bucket = (u64::from(low) >> low_bits) as usize;
         let mut bucket_end = if bucket < self.counts.len() { self.bucket_start(bucket) + self.bucket_count(bucket) } else { usize::MAX };
@@ -156,22 +157,8 @@ impl Directory {
             return bucket_end;
         }
         let low_key = u64::from(key) & mask(low_bits);
-        // Runs are short but for crowded keys: doubling steps, then halving.
-        let (mut same, mut step) = (start, 1);
-        while same + step <= bucket_end && self.low_key(same + step - 1) == low_key {
-            same += step;
-            step *= 2;
-        }
-        let (mut low, mut high) = (same, bucket_end.min(same + step));
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.low_key(middle) == low_key {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        low
+        // Runs are short but for crowded keys.
+        gallop(start, bucket_end, |place| self.low_key(place) == low_key)
     }
 
     fn bucket_count(&self, bucket: usize) -> usize {

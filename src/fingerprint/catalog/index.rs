@@ -36,6 +36,9 @@ pub struct Index {
     /// Segment and track number by id.
     live: BTreeMap<String, (u32, u32)>,
     dead_postings: usize,
+    /// Parts of live tracks, and the sum of their lengths in ticks.
+    live_parts: usize,
+    live_ticks: u64,
 }
 
 impl Index {
@@ -49,6 +52,8 @@ impl Index {
             runs: Runs::default(),
             live: BTreeMap::new(),
             dead_postings: 0,
+            live_parts: 0,
+            live_ticks: 0,
         }
     }
 
@@ -113,6 +118,16 @@ impl Index {
     /// Number of postings, dead ones included.
     pub fn postings(&self) -> usize {
         self.segments.iter().map(Segment::len).sum::<usize>() + self.runs.len()
+    }
+
+    /// Parts of live tracks.
+    pub fn live_parts(&self) -> usize {
+        self.live_parts
+    }
+
+    /// Sum of their lengths, in ticks.
+    pub fn live_ticks(&self) -> u64 {
+        self.live_ticks
     }
 
     /// Number of postings of removed tracks.
@@ -209,6 +224,8 @@ impl Index {
         }
         self.row_bytes = self.row_bytes.max(row_bytes);
         self.live.insert(track.id.clone(), (RECENT, self.recent.tracks.len() as u32));
+        self.live_parts += parts.len();
+        self.live_ticks += ticks_of(&parts);
         self.recent.add(track, parts);
         self.runs.add(postings);
     }
@@ -221,9 +238,15 @@ impl Index {
         } else {
             self.segments.iter_mut().find(|own| own.number == segment).map(|own| &mut own.roster)
         };
-        if let Some(track) = roster.and_then(|roster| roster.tracks.get_mut(track as usize)) {
+        let Some(roster) = roster else { return true };
+        if let Some(track) = roster.tracks.get_mut(track as usize) {
             track.is_live = false;
             self.dead_postings += track.postings;
+        }
+        if let Some(track) = roster.tracks.get(track as usize) {
+            let parts = roster.parts_of(track);
+            self.live_parts -= parts.len();
+            self.live_ticks -= ticks_of(parts);
         }
         true
     }
@@ -253,11 +276,13 @@ impl Index {
     fn register(&mut self) {
         let sealed = self.segments.iter().map(|segment| (segment.number, &segment.roster));
         let mut live = BTreeMap::new();
-        let mut dead = 0;
+        let (mut dead, mut parts, mut ticks) = (0, 0, 0);
         for (number, roster) in sealed.chain([(RECENT, &self.recent)]) {
             for (track, place) in roster.tracks.iter().zip(0..) {
                 if track.is_live {
                     live.insert(track.id.clone(), (number, place));
+                    parts += roster.parts_of(track).len();
+                    ticks += ticks_of(roster.parts_of(track));
                 } else {
                     dead += track.postings;
                 }
@@ -265,6 +290,7 @@ impl Index {
         }
         self.live = live;
         self.dead_postings = dead;
+        (self.live_parts, self.live_ticks) = (parts, ticks);
     }
 
     /// Bytes held in memory.
@@ -300,6 +326,10 @@ impl Index {
         }
         heaviest.into_iter().rev().map(|(postings, key)| KeyCount { key, postings }).collect()
     }
+}
+
+fn ticks_of(parts: &[Part]) -> u64 {
+    parts.iter().map(|part| u64::from(part.ticks)).sum()
 }
 
 /// The parts and postings of a print, numbered from 0, and the bytes of a row.

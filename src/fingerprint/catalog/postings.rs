@@ -29,7 +29,7 @@ pub fn put_place(bytes: &mut Vec<u8>, part: u32, time: u16) {
 }
 
 /// Part and time of each place in `bytes`.
-pub fn places(bytes: &[u8]) -> impl Iterator<Item = (u32, u16)> + '_ {
+pub fn places(bytes: &[u8]) -> impl Iterator<Item = (u32, u16)> + Clone + '_ {
     bytes.chunks_exact(PLACE_BYTES).map(|place| match *place {
         [a, b, c, d, e] => (u32::from_le_bytes([a, b, c, 0]), u16::from_le_bytes([d, e])),
         _ => (0, 0),
@@ -70,15 +70,26 @@ impl Runs {
     pub fn iter(&self) -> impl Iterator<Item = &[Posting]> {
         self.runs.iter().map(Vec::as_slice)
     }
+}
 
-    /// The postings of each run with keys `low..=high`.
-    pub fn range(&self, low: u32, high: u32) -> impl Iterator<Item = &[Posting]> {
-        self.runs.iter().map(move |run| {
-            let start = run.partition_point(|posting| posting.key < low);
-            let end = start + run[start..].partition_point(|posting| posting.key <= high);
-            &run[start..end]
-        })
+/// The first place in `from..length` of which `is_before` does not hold, which holds up to there: steps of double length, then of half.
+/// What lies near is found at once.
+pub fn gallop(from: usize, length: usize, is_before: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut step) = (from, 1);
+    while low + step <= length && is_before(low + step - 1) {
+        low += step;
+        step *= 2;
     }
+    let mut high = length.min(low + step - 1).max(low);
+    while low < high {
+        let middle = low.midpoint(high);
+        if is_before(middle) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
 }
 
 fn merged(a: &[Posting], b: &[Posting]) -> Vec<Posting> {
@@ -105,7 +116,7 @@ pub fn room_for_places(count: usize) -> Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Posting, Runs, places, put_place};
+    use super::{Posting, Runs, gallop, places, put_place};
     use proptest::prelude::*;
 
     proptest! {
@@ -121,12 +132,20 @@ mod tests {
             all.sort_unstable();
             prop_assert_eq!(runs.len(), all.len());
             prop_assert!(runs.iter().count() <= 11, "{} runs of {} postings", runs.iter().count(), all.len());
-            for (low, high) in [(0, 49), (7, 7), (10, 20), (49, 60)] {
-                let mut found: Vec<Posting> = runs.range(low, high).flatten().copied().collect();
-                found.sort_unstable();
-                let expected: Vec<Posting> = all.iter().copied().filter(|posting| (low..=high).contains(&posting.key)).collect();
-                prop_assert_eq!(found, expected);
-            }
+            let mut found: Vec<Posting> = runs.iter().flatten().copied().collect();
+            found.sort_unstable();
+            prop_assert_eq!(found, all);
+            prop_assert!(runs.iter().all(|run| run.is_sorted()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn galloping_finds_what_a_search_by_halves_finds(numbers in prop::collection::vec(0u32..60, 0..200), wanted in 0u32..62, from in 0usize..200) {
+            let mut numbers = numbers;
+            numbers.sort_unstable();
+            let from = from.min(numbers.partition_point(|&number| number < wanted));
+            prop_assert_eq!(gallop(from, numbers.len(), |place| numbers[place] < wanted), numbers.partition_point(|&number| number < wanted));
         }
     }
 

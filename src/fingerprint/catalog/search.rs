@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use super::index::Index;
 use super::io::{File, Io, Reply, Request};
-use super::postings::{PAGE_PLACES, PLACE_BYTES, places};
+use super::postings::{PAGE_PLACES, PLACE_BYTES, Posting, gallop, places};
 use super::roster::{Part, Roster, Track};
 use crate::error::{Error, Result};
-use crate::fingerprint::matching::{Hit, Match, MatchOptions, PART_TICKS, Query, Searched};
+use crate::fingerprint::matching::{Effort, Hit, Match, MatchOptions, PART_TICKS, Probe, Query, Searched};
 use crate::fingerprint::print::Print;
 
 /// Most votes of a query.
@@ -16,6 +16,8 @@ const VOTES: usize = 1 << 20;
 const HEAVY_POSTINGS: usize = 256;
 const HEAVY_SHARE: usize = 4_096;
 const LEAST_KEYS: usize = 32;
+/// Postings that are read of such a key: the first ones, which are those of the tracks enrolled first, so that the same tracks vote for each.
+const HEAVY_READ: usize = 4_096;
 /// Pages that are asked for at once where postings are in files: 4 MiB.
 const BATCH_PAGES: usize = 1_024;
 /// Matches of one track closer than this are the same one, in ticks.
@@ -27,22 +29,15 @@ const SAME_TICKS: f64 = 6.0;
 /// What keeps postings from being read; [`Error::InvalidInput`] for options out of range.
 pub async fn find(index: &Index, io: &Io, print: &Print, options: &MatchOptions) -> Result<Vec<Hit>> {
     let view = View::new(index);
-    let least = options.least_confidence(index.scheme());
-    let mut hits = Vec::new();
-    for mut query in Query::cut(print, options)? {
-        ask(&view, io, &mut query).await?;
-        for found in query.matches(&view) {
-            if found.confidence >= least {
-                hits.extend(view.hit(found)?);
-            }
-        }
-        io.pause().await;
+    let mut hits = candidates(&view, io, print, options, Effort::Usual).await?;
+    if hits.is_empty() && Effort::can_grow(index.scheme()) {
+        hits = candidates(&view, io, print, options, Effort::More).await?;
     }
     hits.sort_by(|a, b| {
         let order = b.confidence.total_cmp(&a.confidence).then(b.votes.cmp(&a.votes));
         order.then_with(|| a.id.cmp(&b.id)).then(a.offset.total_cmp(&b.offset))
     });
-    let apart = SAME_TICKS * index.scheme().algorithm().tick_seconds();
+    let apart = SAME_TICKS * index.scheme().tick_seconds();
     let mut kept: Vec<Hit> = Vec::new();
     for hit in hits {
         let same_track = || kept.iter().filter(|other| other.id == hit.id);
@@ -57,47 +52,57 @@ pub async fn find(index: &Index, io: &Io, print: &Print, options: &MatchOptions)
     Ok(kept)
 }
 
+/// All hits of a print that are sure enough.
+async fn candidates(view: &View<'_>, io: &Io, print: &Print, options: &MatchOptions, effort: Effort) -> Result<Vec<Hit>> {
+    let least = options.least_confidence(view.index.scheme());
+    let mut hits = Vec::new();
+    for mut query in Query::cut(print, options, effort)? {
+        ask(view, io, &mut query).await?;
+        for found in query.matches(view) {
+            if found.confidence >= least {
+                hits.extend(view.hit(found)?);
+            }
+        }
+        io.pause().await;
+    }
+    Ok(hits)
+}
+
+/// Places of a probe's postings in a segment or a run.
+type Places = Range<usize>;
+
 /// Has the postings of a query's probes vote, light keys first.
 async fn ask(view: &View<'_>, io: &Io, query: &mut Query) -> Result<()> {
     let index = view.index;
-    // (postings, probe)
-    let mut weights: Vec<(usize, usize)> = Vec::new();
-    for (number, probe) in query.probes().iter().enumerate() {
-        let sealed: usize = index.segments().iter().map(|segment| segment.directory.range(probe.low, probe.high).len()).sum();
-        let recent: usize = index.runs().range(probe.low, probe.high).map(<[_]>::len).sum();
-        if sealed + recent > 0 {
-            weights.push((sealed + recent, number));
-        }
-    }
-    weights.sort_unstable();
-    let heavy = HEAVY_POSTINGS.max(index.postings() / HEAVY_SHARE);
-    let mut votes = 0;
-    let mut chosen: Vec<usize> = Vec::with_capacity(weights.len());
-    for (position, (count, number)) in weights.into_iter().enumerate() {
-        let more = count.saturating_mul(query.weight(number));
-        if (count > heavy && position >= LEAST_KEYS) || votes + more > VOTES {
-            break;
-        }
-        votes += more;
-        chosen.push(number);
-    }
     let probes = query.probes().to_vec();
-    for (segment, &base) in index.segments().iter().zip(&view.bases) {
+    let segments = index.segments();
+    let mut sealed: Vec<Vec<Places>> =
+        segments.iter().map(|segment| probes.iter().map(|probe| segment.directory.range(probe.low, probe.high)).collect()).collect();
+    let mut recent: Vec<Vec<Places>> = index.runs().iter().map(|run| ranges_of(run, &probes)).collect();
+    let chosen = choose(query, index.postings(), &mut sealed, &mut recent);
+    // A track without postings cannot vote, so that none is dead where no posting is.
+    let all_live = index.dead_postings() == 0;
+    for ((segment, &base), ranges) in segments.iter().zip(&view.bases).zip(&sealed) {
+        let vote = |query: &mut Query, number: usize, low: u32, range: Places, bytes: &[u8]| {
+            let is_live = |part: u32| all_live || segment.roster.is_live(part);
+            let live = places(bytes);
+            if probes.get(number).is_some_and(|probe| probe.low == probe.high) {
+                let votes = live.filter(|&(part, _)| is_live(part)).map(|(part, time)| (low, base + part, time));
+                query.vote(number, votes);
+            } else {
+                let keyed = live.zip(segment.directory.keys(low, range));
+                let votes = keyed.filter(|&((part, _), _)| is_live(part)).map(|((part, time), key)| (key, base + part, time));
+                query.vote(number, votes);
+            }
+        };
         // Ranges of places to be read from the file, by place.
-        let mut wanted: Vec<(Range<usize>, usize)> = Vec::new();
+        let mut wanted: Vec<(Places, usize)> = Vec::new();
         for &number in &chosen {
-            let Some(probe) = probes.get(number) else { continue };
-            let range = segment.directory.range(probe.low, probe.high);
+            let (Some(probe), Some(range)) = (probes.get(number), ranges.get(number)) else { continue };
             match segment.resident(range.clone()) {
-                Some(bytes) => {
-                    for ((part, time), key) in places(bytes).zip(segment.directory.keys(probe.low, range)) {
-                        if segment.roster.is_live(part) {
-                            query.vote(number, key, base + part, time);
-                        }
-                    }
-                }
-                None if range.is_empty() => {}
-                None => wanted.push((range, number)),
+                _ if range.is_empty() => {}
+                Some(bytes) => vote(query, number, probe.low, range.clone(), bytes),
+                None => wanted.push((range.clone(), number)),
             }
         }
         wanted.sort_unstable_by_key(|(range, number)| (range.start, *number));
@@ -123,24 +128,64 @@ async fn ask(view: &View<'_>, io: &Io, query: &mut Query) -> Result<()> {
                 };
                 let first = span.start * PAGE_PLACES;
                 let bytes = bytes.get((range.start - first) * PLACE_BYTES..(range.end - first) * PLACE_BYTES).unwrap_or_default();
-                for ((part, time), key) in places(bytes).zip(segment.directory.keys(probe.low, range.clone())) {
-                    if segment.roster.is_live(part) {
-                        query.vote(*number, key, base + part, time);
-                    }
-                }
+                vote(query, *number, probe.low, range.clone(), bytes);
             }
             rest = &rest[taken..];
         }
     }
-    for &number in &chosen {
-        let Some(probe) = probes.get(number) else { continue };
-        for posting in index.runs().range(probe.low, probe.high).flatten() {
-            if index.recent().is_live(posting.part) {
-                query.vote(number, posting.key, view.recent_base + posting.part, posting.time);
-            }
+    for (run, ranges) in index.runs().iter().zip(&recent) {
+        for &number in &chosen {
+            let postings = ranges.get(number).and_then(|range| run.get(range.clone())).unwrap_or_default().iter();
+            let live = postings.filter(|posting| all_live || index.recent().is_live(posting.part));
+            query.vote(number, live.map(|posting| (posting.key, view.recent_base + posting.part, posting.time)));
         }
     }
     Ok(())
+}
+
+/// The postings of a run that each of the probes, which are sorted, asks for.
+fn ranges_of(run: &[Posting], probes: &[Probe]) -> Vec<Places> {
+    let mut start = 0;
+    let range = |probe: &Probe| {
+        start = gallop(start, run.len(), |place| run[place].key < probe.low);
+        start..gallop(start, run.len(), |place| run[place].key <= probe.high)
+    };
+    probes.iter().map(range).collect()
+}
+
+/// The probes that are read, in the order of their keys: those with fewest postings first, until there are enough votes. Ranges of the
+/// heavy ones among them are cut.
+fn choose(query: &Query, postings: usize, sealed: &mut [Vec<Places>], recent: &mut [Vec<Places>]) -> Vec<usize> {
+    // (postings, probe)
+    let mut weights: Vec<(usize, usize)> = Vec::with_capacity(query.probes().len());
+    for number in 0..query.probes().len() {
+        let ranges = sealed.iter().chain(recent.iter()).filter_map(|ranges| ranges.get(number));
+        let count = ranges.map(ExactSizeIterator::len).sum();
+        if count > 0 {
+            weights.push((count, number));
+        }
+    }
+    weights.sort_unstable();
+    let heavy = HEAVY_POSTINGS.max(postings / HEAVY_SHARE);
+    let mut votes = 0;
+    let mut chosen = Vec::with_capacity(weights.len());
+    for (position, (count, number)) in weights.into_iter().enumerate() {
+        let is_heavy = count > heavy;
+        let read = if is_heavy { count.min(HEAVY_READ) } else { count };
+        let more = read.saturating_mul(query.weight(number));
+        if (is_heavy && position >= LEAST_KEYS) || votes + more > VOTES {
+            break;
+        }
+        votes += more;
+        chosen.push(number);
+        let mut left = read;
+        for range in sealed.iter_mut().chain(recent.iter_mut()).filter_map(|ranges| ranges.get_mut(number)) {
+            range.end = range.end.min(range.start + left);
+            left -= range.len();
+        }
+    }
+    chosen.sort_unstable();
+    chosen
 }
 
 /// The pages of the first ranges, as many as are read at once: spans of pages in their order, each range inside one, and how many ranges.
@@ -172,8 +217,6 @@ struct View<'a> {
     /// Number of each segment's first part.
     bases: Vec<u32>,
     recent_base: u32,
-    parts: usize,
-    ticks: u64,
 }
 
 impl<'a> View<'a> {
@@ -184,15 +227,7 @@ impl<'a> View<'a> {
             bases.push(base);
             base += segment.roster.parts.len() as u32;
         }
-        let mut view = Self { index, bases, recent_base: base, parts: 0, ticks: 0 };
-        for roster in index.rosters() {
-            for track in roster.tracks.iter().filter(|track| track.is_live) {
-                let parts = roster.parts_of(track);
-                view.parts += parts.len();
-                view.ticks += parts.iter().map(|part| u64::from(part.ticks)).sum::<u64>();
-            }
-        }
-        view
+        Self { index, bases, recent_base: base }
     }
 
     /// The roster that a part is in, and its number there.
@@ -215,7 +250,7 @@ impl<'a> View<'a> {
     fn hit(&self, found: Match) -> Result<Option<Hit>> {
         let Some((part, track)) = self.part(found.part) else { return Ok(None) };
         let metadata = serde_json::from_str(&track.metadata).map_err(|error| Error::internal(format!("stored metadata: {error}")))?;
-        let start = f64::from(part.index) * f64::from(PART_TICKS) * self.index.scheme().algorithm().tick_seconds();
+        let start = f64::from(part.index) * f64::from(PART_TICKS) * self.index.scheme().tick_seconds();
         let mut histogram = found.histogram;
         histogram.start += start;
         Ok(Some(Hit {
@@ -238,11 +273,11 @@ impl<'a> View<'a> {
 
 impl Searched for View<'_> {
     fn parts(&self) -> usize {
-        self.parts
+        self.index.live_parts()
     }
 
     fn ticks(&self) -> u64 {
-        self.ticks
+        self.index.live_ticks()
     }
 
     fn continues(&self, part: u32, next: u32) -> bool {

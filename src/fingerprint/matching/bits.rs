@@ -5,18 +5,21 @@
 
 use std::cmp::Reverse;
 
-use super::{Found, Histogram, PART_TICKS, Probe, QUERY_TICKS, Searched, radix_sorted};
+use super::{Effort, Found, Histogram, PART_TICKS, Probe, QUERY_TICKS, Searched, radix_sorted};
 use crate::fingerprint::confidence;
-use crate::fingerprint::haitsma::{ROW_BYTES, SubFingerprint, TICK_SECONDS};
+use crate::fingerprint::haitsma::{Grid, ROW_BYTES, SubFingerprint};
+use crate::fingerprint::print::Profile;
 
 /// Frames of a query that are looked up at most.
 const PROBED_FRAMES: usize = 1_024;
 /// Alignments whose bits are compared.
 const ALIGNMENTS: usize = 4_096;
-/// Frames that must overlap.
+/// Frames that must overlap, and those of the paper's block.
 const LEAST_FRAMES: usize = 32;
-/// Bit error rate of a match at most.
+const BLOCK_FRAMES: usize = 256;
+/// Bit error rate of a match at most: the paper's for 256 frames, and of longer ones, where it lies as many deviations from chance.
 const LARGEST_RATE: f64 = 0.35;
+const LARGEST_RATE_FOR_LONG: f64 = 0.4;
 /// Standard deviations below one half that the rate of a match lies, and the factor by which correlated bits widen them.
 const DEVIATIONS: f64 = 7.0;
 const CORRELATION: f64 = 3.0;
@@ -54,6 +57,8 @@ pub struct BitBallot {
     frames: Vec<SubFingerprint>,
     /// Tick of the first frame.
     first_tick: u32,
+    profile: Profile,
+    effort: Effort,
     votes: Vec<Vote>,
 }
 
@@ -68,8 +73,8 @@ struct Comparison {
 impl BitBallot {
     /// A ballot for frames from tick `first_tick` on, at most [`QUERY_TICKS`].
     #[must_use]
-    pub fn new(frames: &[SubFingerprint], first_tick: u32) -> Self {
-        Self { frames: frames.to_vec(), first_tick, votes: Vec::new() }
+    pub fn new(frames: &[SubFingerprint], first_tick: u32, profile: Profile, effort: Effort) -> Self {
+        Self { frames: frames.to_vec(), first_tick, profile, effort, votes: Vec::new() }
     }
 
     /// The keys to look up, with the number of the frame.
@@ -78,20 +83,30 @@ impl BitBallot {
         // An odd step, so that frames of either parity are asked for: every second one is stored.
         let step = self.frames.len().div_ceil(PROBED_FRAMES).max(1) | 1;
         let frames = self.frames.iter().enumerate().step_by(step).filter(|(_, frame)| frame.bits != 0);
-        let of_frame =
-            |(number, frame): (usize, &SubFingerprint)| frame.probes().map(move |key| (Probe { low: key, high: key }, number as u32));
-        frames.flat_map(of_frame).collect()
+        let mut probes = Vec::new();
+        for (number, frame) in frames {
+            let probe = |key| (Probe { low: key, high: key }, number as u32);
+            match self.profile {
+                Profile::Paper => probes.extend(frame.probes_of_one_error().map(probe)),
+                _ if self.effort == Effort::More => probes.extend(frame.probes_of_weak_errors().map(probe)),
+                _ => probes.extend(frame.probes().map(probe)),
+            }
+        }
+        probes
     }
 
-    /// Takes the vote of a frame for tick `time` of `part`.
-    pub fn vote(&mut self, frame: u32, part: u32, time: u16) {
-        let offset = u64::from(u32::from(time) + QUERY_TICKS - frame.min(QUERY_TICKS));
-        self.votes.push(Vote(u64::from(part) << 33 | offset << 16 | u64::from(frame & 0xFFFF)));
+    /// Takes the votes of a frame for postings: key, part and tick of each.
+    pub fn vote(&mut self, frame: u32, postings: impl Iterator<Item = (u32, u32, u16)>) {
+        let vote = |(_, part, time): (u32, u32, u16)| {
+            let offset = u64::from(u32::from(time) + QUERY_TICKS - frame.min(QUERY_TICKS));
+            Vote(u64::from(part) << 33 | offset << 16 | u64::from(frame & 0xFFFF))
+        };
+        self.votes.extend(postings.map(vote));
     }
 
     /// The places whose bits agree, at most `per_part` of each part.
     pub fn matches(&mut self, per_part: usize, searched: &impl Searched) -> Vec<Found> {
-        self.votes = radix_sorted(std::mem::take(&mut self.votes));
+        self.votes = radix_sorted(std::mem::take(&mut self.votes), 0);
         let mut alignments: Vec<(u32, Vote)> = Vec::new();
         for votes in self.votes.chunk_by(|a, b| a.alignment() == b.alignment()) {
             alignments.extend(votes.first().map(|&vote| (votes.len() as u32, vote)));
@@ -121,7 +136,11 @@ impl BitBallot {
         let bits = 32.0 * compared.frames as f64;
         let rate = compared.unequal as f64 / bits;
         let deviation = CORRELATION / (2.0 * bits.sqrt());
-        if compared.frames < LEAST_FRAMES || rate > LARGEST_RATE.min(0.5 - DEVIATIONS * deviation) {
+        let (least_frames, largest_rate) = match self.profile {
+            Profile::Paper => (BLOCK_FRAMES, LARGEST_RATE),
+            _ => (LEAST_FRAMES, LARGEST_RATE_FOR_LONG.min(0.5 - DEVIATIONS * deviation)),
+        };
+        if compared.frames < least_frames || rate > largest_rate {
             return None;
         }
         let cells = searched.ticks() as f64 + searched.parts() as f64 * self.frames.len() as f64;
@@ -174,6 +193,6 @@ impl BitBallot {
         let start = self.votes.partition_point(|vote| vote.part() < part);
         let votes = self.votes[start..].iter().take_while(|vote| vote.part() == part);
         let offsets: Vec<f64> = votes.map(|vote| vote.offset() as f64 - f64::from(self.first_tick)).collect();
-        Histogram::of(&offsets, TICK_SECONDS)
+        Histogram::of(&offsets, Grid::of(self.profile).tick_seconds())
     }
 }

@@ -15,7 +15,7 @@ use self::scales::ScaleBallot;
 use super::confidence;
 use super::landmark::Pairing;
 use super::peaks::Peak;
-use super::print::{Algorithm, Layer, Print, Scheme};
+use super::print::{Algorithm, Layer, Print, Profile, Scheme};
 use super::triple;
 pub use super::triple::Neighbours;
 use crate::error::{Error, Result};
@@ -206,6 +206,23 @@ pub struct Probe {
     pub high: u32,
 }
 
+/// How much is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// What most sounds are found by.
+    Usual,
+    /// Several times as much, for what was not: Haitsma's frames with any of their weak bits flipped.
+    More,
+}
+
+impl Effort {
+    /// Whether looking up more is another search for prints of a scheme.
+    #[must_use]
+    pub fn can_grow(scheme: Scheme) -> bool {
+        scheme.algorithm() == Algorithm::Haitsma && scheme.profile() != Profile::Paper
+    }
+}
+
 /// Up to [`QUERY_TICKS`] of one layer of a print, on their way through a catalogue.
 #[derive(Debug, Clone)]
 pub struct Query {
@@ -231,7 +248,7 @@ impl Query {
     ///
     /// # Errors
     /// [`Error::InvalidInput`] for options out of range.
-    pub fn cut(print: &Print, options: &MatchOptions) -> Result<Vec<Self>> {
+    pub fn cut(print: &Print, options: &MatchOptions, effort: Effort) -> Result<Vec<Self>> {
         options.check()?;
         let scheme = print.scheme();
         let mut queries = Vec::new();
@@ -254,7 +271,7 @@ impl Query {
                 }
                 Layer::Bits(frames) => {
                     for (piece, start) in frames.chunks(QUERY_TICKS as usize).zip((0..).step_by(QUERY_TICKS as usize)) {
-                        let ballot = BitBallot::new(piece, start);
+                        let ballot = BitBallot::new(piece, start, scheme.profile(), effort);
                         queries.push(Self::new(scheme, options, ballot.probes(), Search::Bits(ballot)));
                     }
                 }
@@ -290,14 +307,14 @@ impl Query {
         self.askers_of(probe).len()
     }
 
-    /// Takes a posting found in the range of probe number `probe`.
-    pub fn vote(&mut self, probe: usize, key: u32, part: u32, time: u16) {
-        for index in self.askers_of(probe) {
-            let Some(&asker) = self.askers.get(index) else { continue };
+    /// Takes the postings found in the range of probe number `probe`: key, part and time of each.
+    pub fn vote(&mut self, probe: usize, postings: impl Iterator<Item = (u32, u32, u16)> + Clone) {
+        let askers = self.askers.get(self.askers_of(probe)).unwrap_or_default();
+        for &asker in askers {
             match &mut self.search {
-                Search::Offsets(ballot) => ballot.vote(asker, part, time),
-                Search::Scales(ballot) => ballot.vote(asker, key, part, time),
-                Search::Bits(ballot) => ballot.vote(asker, part, time),
+                Search::Offsets(ballot) => ballot.vote(asker, postings.clone()),
+                Search::Scales(ballot) => ballot.vote(asker, postings.clone()),
+                Search::Bits(ballot) => ballot.vote(asker, postings.clone()),
             }
         }
     }
@@ -309,7 +326,7 @@ impl Query {
             Search::Scales(ballot) => ballot.matches(self.per_part, searched),
             Search::Bits(ballot) => ballot.matches(self.per_part, searched),
         };
-        let tick = self.scheme.algorithm().tick_seconds();
+        let tick = self.scheme.tick_seconds();
         let mut matches: Vec<Match> = found
             .into_iter()
             .map(|found| Match {
@@ -364,8 +381,8 @@ fn landmark_probes(peaks: &[Peak], range: std::ops::Range<usize>, scheme: Scheme
     probes.into_iter().map(|probe| (key(probe.hash), probe.anchor - range.start as u32)).collect()
 }
 
-/// Sorts by value: least significant digit first, 11 bits a pass, passes in which all are equal skipped.
-fn radix_sorted<T: Copy + Default + Ord + Into<u64>>(mut votes: Vec<T>) -> Vec<T> {
+/// Sorts by the bits from `lowest_bit` on: least significant digit first, 11 bits a pass, passes in which all are equal skipped.
+fn radix_sorted<T: Copy + Default + Ord + Into<u64>>(mut votes: Vec<T>, lowest_bit: u32) -> Vec<T> {
     const DIGIT_BITS: u32 = 11;
     const DIGITS: usize = 1 << DIGIT_BITS;
     if votes.len() < DIGITS {
@@ -373,7 +390,7 @@ fn radix_sorted<T: Copy + Default + Ord + Into<u64>>(mut votes: Vec<T>) -> Vec<T
         return votes;
     }
     let mut sorted = vec![T::default(); votes.len()];
-    let mut shift = 0;
+    let mut shift = lowest_bit;
     while shift < u64::BITS {
         let digit = |vote: T| (vote.into() >> shift) as usize & (DIGITS - 1);
         let mut places = [0usize; DIGITS];

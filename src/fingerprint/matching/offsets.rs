@@ -21,6 +21,9 @@ const NEIGHBOURHOOD_TICKS: i32 = 62;
 /// Least number of distinct query times in a match, and least ticks between first and last: 0.2 s.
 const LEAST_TIMES: usize = 3;
 const LEAST_SPAN: u32 = 13;
+/// Bits of a vote that do not take part in its order.
+const ANCHOR_BITS: u32 = 16;
+
 /// A vote in 64 bits that sort by part, then offset: part in bits 33.., offset + [`QUERY_TICKS`] in bits 16..33, index of the anchor
 /// among the query's peaks in bits 0..16.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,15 +86,15 @@ impl Ballot {
         Self { votes: Vec::new(), anchors: anchors.to_vec(), query_ticks, first_tick }
     }
 
-    /// Takes a vote of an anchor for tick `time` of `part`.
-    pub fn vote(&mut self, anchor: u32, part: u32, time: u16) {
-        let tick = self.anchors.get(anchor as usize).map_or(self.first_tick, |peak| peak.frame());
-        self.votes.push(Vote::new(part, time, tick - self.first_tick, anchor as u16));
+    /// Takes the votes of an anchor for the places of postings: key, part and tick of each.
+    pub fn vote(&mut self, anchor: u32, postings: impl Iterator<Item = (u32, u32, u16)>) {
+        let tick = self.anchors.get(anchor as usize).map_or(self.first_tick, |peak| peak.frame()) - self.first_tick;
+        self.votes.extend(postings.map(|(_, part, time)| Vote::new(part, time, tick, anchor as u16)));
     }
 
     /// The verified alignments, at most `per_part` of each part.
     pub fn matches(&mut self, per_part: usize, searched: &impl Searched) -> Vec<Found> {
-        self.votes = radix_sorted(std::mem::take(&mut self.votes));
+        self.votes = radix_sorted(std::mem::take(&mut self.votes), ANCHOR_BITS);
         let alignments = self.alignments(per_part);
         alignments.into_iter().filter_map(|alignment| self.verify(alignment, searched)).collect()
     }
