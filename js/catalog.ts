@@ -244,8 +244,9 @@ export class Catalog {
   }
 
   /**
-   * Adds a track from the bytes that `to_bytes` of the Rust crate audiofp gave for a Wang fingerprint, version 1 of its format. Gives the
-   * number of its hashes that have no place here, as they span more than 63 frames or bins.
+   * Adds a track from the bytes that `to_bytes` of the Rust crate audiofp gave, version 1 of its format: a Wang fingerprint for a
+   * catalogue of `wang`, a Haitsma fingerprint for one of `haitsma` with profile `5k`. Gives the number of its hashes that have no place
+   * here, as they span more than 63 frames or bins.
    *
    * Errors: `invalid-input` for other bytes, or in a catalogue of another algorithm or of profile `large`; those of `enrol`.
    */

@@ -15,13 +15,20 @@ export type FingerprintAlgorithm = "wang" | "panako" | "haitsma";
 export const ALGORITHMS = ["wang", "panako", "haitsma"] as const satisfies readonly FingerprintAlgorithm[];
 
 /** How densely an algorithm samples a sound. */
-export type FingerprintProfile = "default" | "dense" | "large";
+export type FingerprintProfile = (typeof PROFILES)[number];
+
+const PROFILES = ["default", "dense", "large", "paper", "5k"] as const;
+/** The algorithm that has each but `default`. */
+const OWNERS = { dense: "wang", large: "wang", paper: "haitsma", "5k": "haitsma" } as const;
 
 /** What decides a fingerprint's content. */
 export interface ExtractionOptions {
   /** Default `wang`. */
   readonly algorithm?: FingerprintAlgorithm;
-  /** For `wang` alone: `dense` finds more in noise, `large` suits millions of tracks; prints of two profiles do not match. Default `default`. */
+  /**
+   * Of `wang`: `dense` finds more in noise, `large` suits millions of tracks. Of `haitsma`: `paper` is the procedure of 2002, `5k` the grid of
+   * the Rust crate audiofp. Prints of two profiles do not match. Default `default`.
+   */
   readonly profile?: FingerprintProfile;
   /** What becomes of several channels: their mean (default), a print of each, or of middle and side (stereo only). */
   readonly mix?: "mean" | "each" | "mid-side";
@@ -75,10 +82,10 @@ export function fingerprint(workshop: Workshop, input: AudioInput, options: Fing
 /** Checks the options that decide a print's content. @internal */
 export function readExtraction(reader: OptionReader): FingerprintSettings {
   const algorithm = reader.oneOf("algorithm", ALGORITHMS);
-  const profile = reader.oneOf("profile", ["default", "dense", "large"] as const);
+  const profile = reader.oneOf("profile", PROFILES);
   const mix = reader.oneOf("mix", ["mean", "each", "mid-side"] as const);
-  if (profile !== undefined && profile !== "default" && (algorithm ?? "wang") !== "wang")
-    throw reader.wrong("profile", `"default" or left out with algorithm ${algorithm}`);
+  if (profile !== undefined && profile !== "default" && OWNERS[profile] !== (algorithm ?? "wang"))
+    throw reader.wrong("profile", `"default" or left out with algorithm ${algorithm ?? "wang"}`);
   const silence = reader.any("silence") === false ? undefined : reader.number("silence", { min: -100, max: -20 });
   return {
     ...(algorithm !== undefined && { algorithm }),

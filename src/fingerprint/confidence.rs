@@ -17,14 +17,14 @@ fn confidences(scheme: Scheme) -> &'static [f64; 17] {
             &[0.063, 0.087, 0.170, 0.186, 0.310, 0.656, 0.790, 0.824, 0.987, 0.993, 0.994, 0.995, 1.0, 1.0, 1.0, 1.0, 1.0]
         }
         (Algorithm::Haitsma, _) => &[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.059, 0.118, 0.235, 0.353, 0.471, 0.706, 1.0, 1.0],
-        (Algorithm::Wang, Profile::Default) => {
-            &[0.013, 0.018, 0.028, 0.069, 0.100, 0.326, 0.396, 0.639, 0.682, 0.702, 0.953, 0.978, 0.995, 1.0, 1.0, 1.0, 1.0]
-        }
         (Algorithm::Wang, Profile::Dense) => {
             &[0.028, 0.031, 0.031, 0.059, 0.059, 0.061, 0.061, 0.071, 0.114, 0.191, 0.338, 0.577, 0.808, 0.930, 1.0, 1.0, 1.0]
         }
         (Algorithm::Wang, Profile::Large) => {
             &[0.022, 0.079, 0.201, 0.364, 0.433, 0.706, 0.739, 0.893, 0.893, 0.965, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+        }
+        (Algorithm::Wang, _) => {
+            &[0.013, 0.018, 0.028, 0.069, 0.100, 0.326, 0.396, 0.639, 0.682, 0.702, 0.953, 0.978, 0.995, 1.0, 1.0, 1.0, 1.0]
         }
     }
 }
@@ -130,7 +130,8 @@ mod tests {
     #[test]
     fn confidence_is_a_probability_that_never_falls() {
         let own = [Algorithm::Panako, Algorithm::Haitsma].map(|algorithm| Scheme::new(algorithm, Profile::Default).unwrap());
-        for scheme in Profile::ALL.into_iter().map(Scheme::from).chain(own) {
+        let wang = [Profile::Default, Profile::Dense, Profile::Large];
+        for scheme in wang.into_iter().map(Scheme::from).chain(own) {
             let mut last = 0.0;
             for step in -1_000..5_000 {
                 let confidence = of(f64::from(step) / 100.0, scheme);

@@ -3,6 +3,7 @@
 //! J. Haitsma and T. Kalker, "A highly robust audio fingerprinting system", ISMIR 2002. 5 512.5 Hz, frames of 2 048 samples (371.5 ms)
 //! every 64 (11.61 ms, one tick), 33 bands of equal ratio from 300 to 2 000 Hz. Bit b of frame n is set if
 //! `[E(n,b) - E(n,b+1)] - [E(n-1,b) - E(n-1,b+1)] > 0`. Frame 0, frames that are silent and the first behind a hole have no bit set.
+//! Profile `5k` has frames of the same length at 5 000 Hz, which is the grid of the Rust crate audiofp.
 
 use super::extraction::{Extraction, Recipe};
 use super::intake::Intake;
@@ -13,18 +14,12 @@ use crate::dsp::activity::SilenceGate;
 use crate::dsp::stft::FrameSpectrum;
 use crate::error::Result;
 
-/// Rate before decimation by two, in hertz.
-const INTAKE_RATE: u32 = 11_025;
-/// Rate of the frames, in hertz.
-pub const SAMPLE_RATE: f64 = INTAKE_RATE as f64 / 2.0;
 /// Samples per frame.
 pub const FRAME_LENGTH: usize = 2_048;
 /// Samples from frame to frame.
 pub const HOP_LENGTH: usize = 64;
-/// Seconds of a tick, from frame to frame.
-pub const TICK_SECONDS: f64 = HOP_LENGTH as f64 / SAMPLE_RATE;
-/// Shortest sound: 16 sub-fingerprints, in seconds.
-pub const MIN_DURATION: f64 = 0.56;
+/// Seconds of a tick, from frame to frame, but for profile `5k`.
+pub const TICK_SECONDS: f64 = Grid::PAPER.tick_seconds();
 /// Bands.
 pub const BANDS: usize = 33;
 /// Edges of the lowest and the highest band, in hertz.
@@ -33,16 +28,59 @@ pub const EDGES: (f64, f64) = (300.0, 2_000.0);
 pub const WEAK_BITS: u32 = 8;
 /// Bytes of a stored sub-fingerprint.
 pub const ROW_BYTES: usize = 4;
-/// Frames from one stored key to the next.
-const TABLE_STEP: usize = 2;
-/// Taps of the half-band filter on either side of its middle: pass band to 2 000 Hz, aliases into it 80 dB down.
-const HALF_BAND: usize = 19;
 /// Shape of the filter's Kaiser window for 80 dB (J. F. Kaiser 1974).
 const KAISER_BETA: f64 = 7.857;
 
-/// What must agree for two prints to mix: rate, frames, bands and what is stored.
-pub(super) const PARAMETERS: [u32; 7] =
-    [INTAKE_RATE, FRAME_LENGTH as u32, HOP_LENGTH as u32, BANDS as u32, EDGES.0 as u32, EDGES.1 as u32, TABLE_STEP as u32];
+/// What a profile changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grid {
+    /// Rate before decimation by two, in hertz.
+    pub intake_rate: u32,
+    /// Taps of the half-band filter on either side of its middle, odd: pass band to 2 000 Hz, aliases into it 80 dB down.
+    half_band: usize,
+    /// Frames from one stored key to the next.
+    table_step: usize,
+}
+
+impl Grid {
+    /// The rate of the paper, a key every second frame.
+    const PAPER: Self = Self { intake_rate: 11_025, half_band: 19, table_step: 2 };
+
+    /// The grid of a profile.
+    #[must_use]
+    pub fn of(profile: Profile) -> Self {
+        match profile {
+            Profile::Paper => Self { table_step: 1, ..Self::PAPER },
+            Profile::FiveKilohertz => Self { intake_rate: 10_000, half_band: 27, table_step: 2 },
+            _ => Self::PAPER,
+        }
+    }
+
+    /// Rate of the frames, in hertz.
+    #[must_use]
+    pub const fn sample_rate(self) -> f64 {
+        self.intake_rate as f64 / 2.0
+    }
+
+    /// Seconds of a tick, from frame to frame.
+    #[must_use]
+    pub const fn tick_seconds(self) -> f64 {
+        HOP_LENGTH as f64 / self.sample_rate()
+    }
+
+    /// Shortest sound: 16 sub-fingerprints, in seconds, to a hundredth above.
+    #[must_use]
+    pub fn min_duration(self) -> f64 {
+        libm::ceil((FRAME_LENGTH + 16 * HOP_LENGTH) as f64 / self.sample_rate() * 100.0) / 100.0
+    }
+
+    /// What must agree for two prints to mix: rate, frames, bands and what is stored.
+    #[must_use]
+    pub fn parameters(self) -> [u32; 7] {
+        let (low, high) = EDGES;
+        [self.intake_rate, FRAME_LENGTH as u32, HOP_LENGTH as u32, BANDS as u32, low as u32, high as u32, self.table_step as u32]
+    }
+}
 
 /// The bits of a frame.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -65,6 +103,7 @@ pub struct TimedBits {
 /// The extractor of sub-fingerprints.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Haitsma {
+    profile: Profile,
     mix: Mix,
     silence: Option<f64>,
 }
@@ -73,7 +112,14 @@ impl Haitsma {
     /// An extractor with one layer per channel that `mix` makes.
     #[must_use]
     pub fn new(mix: Mix) -> Self {
-        Self { mix, silence: None }
+        Self { profile: Profile::Default, mix, silence: None }
+    }
+
+    /// The same with another profile, `paper` or `5k`. Any other is `default`.
+    #[must_use]
+    pub fn with_profile(self, profile: Profile) -> Self {
+        let is_own = Scheme::new(Algorithm::Haitsma, profile).is_ok();
+        Self { profile: if is_own { profile } else { Profile::Default }, ..self }
     }
 
     /// The same, with no bits where the sound is quieter than `level`, in dBFS of RMS (see [`SilenceGate`]).
@@ -91,26 +137,28 @@ impl Extract for Haitsma {
     }
 
     fn min_duration(&self) -> f64 {
-        MIN_DURATION
+        Grid::of(self.profile).min_duration()
     }
 
     fn extract(&self, audio: &Audio) -> Result<Print> {
-        let scheme = Scheme::new(Algorithm::Haitsma, Profile::Default)?;
+        let scheme = Scheme::new(Algorithm::Haitsma, self.profile)?;
         Extraction::whole(Recipe { scheme, mix: self.mix, silence: self.silence }, audio)
     }
 
     fn stream(&self, sample_rate: u32) -> Result<HaitsmaStream> {
-        HaitsmaStream::new(sample_rate, self.silence)
+        HaitsmaStream::new(self.profile, sample_rate, self.silence)
     }
 }
 
-/// What a catalogue stores of a layer under keys: every second frame that says something and does not repeat the one before.
+/// What a catalogue stores of a layer under keys: every second frame, with profile `paper` every one, that says something and does not
+/// repeat the one before.
 #[must_use]
-pub fn references(frames: &[SubFingerprint]) -> Vec<Reference> {
+pub fn references(frames: &[SubFingerprint], profile: Profile) -> Vec<Reference> {
+    let Grid { table_step, .. } = Grid::of(profile);
     let mut before = 0;
-    let mut references = Vec::with_capacity(frames.len() / TABLE_STEP);
+    let mut references = Vec::with_capacity(frames.len() / table_step);
     for (frame, tick) in frames.iter().zip(0u32..) {
-        if (tick as usize).is_multiple_of(TABLE_STEP) && frame.bits != 0 && frame.bits != before {
+        if (tick as usize).is_multiple_of(table_step) && frame.bits != 0 && frame.bits != before {
             references.push(Reference { key: frame.bits, tick });
         }
         before = frame.bits;
@@ -131,8 +179,9 @@ pub struct HaitsmaStream {
 }
 
 struct Analysis {
-    filter: [f32; HALF_BAND / 2 + 1],
-    /// Samples at the intake's rate from `HALF_BAND` before the next decimated one.
+    grid: Grid,
+    filter: Vec<f32>,
+    /// Samples at the intake's rate from `half_band` before the next decimated one.
     buffer: Vec<f32>,
     /// Decimated samples from the start of the next frame on.
     decimated: Vec<f32>,
@@ -154,24 +203,26 @@ impl HaitsmaStream {
     ///
     /// # Errors
     /// [`crate::Error::InvalidInput`] for a rate outside 8..192 kHz or a gate out of range.
-    pub fn new(sample_rate: u32, silence: Option<f64>) -> Result<Self> {
+    pub fn new(profile: Profile, sample_rate: u32, silence: Option<f64>) -> Result<Self> {
+        let grid = Grid::of(profile);
         let spectrum = FrameSpectrum::new(FRAME_LENGTH);
         let ratio = EDGES.1 / EDGES.0;
         let edge = |band: usize| EDGES.0 * libm::pow(ratio, band as f64 / BANDS as f64);
         let analysis = Analysis {
-            filter: half_band(),
-            buffer: vec![0.0; HALF_BAND],
+            grid,
+            filter: half_band(grid.half_band),
+            buffer: vec![0.0; grid.half_band],
             decimated: Vec::new(),
             to_skip: 0,
             next_frame: 0,
             power: vec![0.0; spectrum.bins()],
             spectrum,
-            edges: (0..=BANDS).map(|band| (edge(band) * FRAME_LENGTH as f64 / SAMPLE_RATE).ceil() as usize).collect(),
+            edges: (0..=BANDS).map(|band| (edge(band) * FRAME_LENGTH as f64 / grid.sample_rate()).ceil() as usize).collect(),
             before: None,
-            gate: silence.map(|level| SilenceGate::new(INTAKE_RATE, level)).transpose()?,
+            gate: silence.map(|level| SilenceGate::new(grid.intake_rate, level)).transpose()?,
             found: Vec::new(),
         };
-        Ok(Self { intake: Intake::new(sample_rate, INTAKE_RATE)?, analysis })
+        Ok(Self { intake: Intake::new(sample_rate, grid.intake_rate)?, analysis })
     }
 }
 
@@ -200,7 +251,7 @@ impl ExtractStream for HaitsmaStream {
     }
 
     fn latency(&self) -> u64 {
-        self.intake.latency(2 * FRAME_LENGTH + HALF_BAND)
+        self.intake.latency(2 * FRAME_LENGTH + self.analysis.grid.half_band)
     }
 
     fn state_bytes(&self) -> usize {
@@ -233,15 +284,16 @@ impl Analysis {
 
     /// Filters the samples whose neighbours are all there, `most` at most.
     fn decimate(&mut self, most: usize) {
-        let window = 2 * HALF_BAND + 1;
+        let half_band = self.grid.half_band;
+        let window = 2 * half_band + 1;
         let mut start = 0;
         let mut count = 0;
         while start + window <= self.buffer.len() && count < most {
             let samples = &self.buffer[start..start + window];
-            let mut sum = 0.5 * samples[HALF_BAND];
+            let mut sum = 0.5 * samples[half_band];
             // Every second tap but the middle one is 0.
             for (weight, place) in self.filter.iter().zip((1..).step_by(2)) {
-                sum += weight * (samples[HALF_BAND - place] + samples[HALF_BAND + place]);
+                sum += weight * (samples[half_band - place] + samples[half_band + place]);
             }
             if self.to_skip > 0 {
                 self.to_skip -= 1;
@@ -256,8 +308,8 @@ impl Analysis {
 
     fn finish(&mut self) -> Result<()> {
         // The samples of the sound itself that still wait for their neighbours.
-        let waiting = self.buffer.len().saturating_sub(HALF_BAND).div_ceil(2);
-        self.buffer.resize(self.buffer.len() + HALF_BAND + 1, 0.0);
+        let waiting = self.buffer.len().saturating_sub(self.grid.half_band).div_ceil(2);
+        self.buffer.resize(self.buffer.len() + self.grid.half_band + 1, 0.0);
         self.decimate(waiting);
         let mut start = 0;
         while start < self.decimated.len() {
@@ -276,7 +328,7 @@ impl Analysis {
         // The first decimated sample that is not before the hole's end, and the first frame of the grid behind it.
         let first = sample.div_ceil(2);
         self.buffer.clear();
-        self.buffer.resize(HALF_BAND - (2 * first - sample) as usize, 0.0);
+        self.buffer.resize(self.grid.half_band - (2 * first - sample) as usize, 0.0);
         self.next_frame = first.div_ceil(HOP_LENGTH as u64).max(self.next_frame);
         self.to_skip = (self.next_frame * HOP_LENGTH as u64).saturating_sub(first) as usize;
         self.decimated.clear();
@@ -327,6 +379,19 @@ impl SubFingerprint {
         Self { bits, weak }
     }
 
+    /// The bits with any of the weak ones flipped: 256 keys.
+    pub fn probes_of_weak_errors(self) -> impl Iterator<Item = u32> {
+        let Self { bits, weak } = self;
+        // Every subset of a mask, after the one before: its bits counted down through the holes of the mask.
+        let subsets = std::iter::successors(Some(weak), move |&subset| (subset > 0).then(|| (subset - 1) & weak));
+        subsets.map(move |flipped| bits ^ flipped)
+    }
+
+    /// The bits as they are, then with each of all flipped: the 33 keys of the paper.
+    pub fn probes_of_one_error(self) -> impl Iterator<Item = u32> {
+        std::iter::once(self.bits).chain((0..u32::BITS).map(move |bit| self.bits ^ 1 << bit))
+    }
+
     /// The bits as they are, then with each of the weak ones flipped, then with each two of them: 37 keys.
     pub fn probes(self) -> impl Iterator<Item = u32> {
         let weak = (0..u32::BITS).filter(move |bit| self.weak >> bit & 1 == 1);
@@ -338,8 +403,9 @@ impl SubFingerprint {
     }
 }
 
-/// Taps 1, 3, 5 ... of a low-pass filter at a quarter of the rate, a sinc under a Kaiser window; tap 0 is 1/2, the even ones are 0.
-fn half_band() -> [f32; HALF_BAND / 2 + 1] {
+/// Taps 1, 3, 5 ... up to the odd `last` of a low-pass filter at a quarter of the rate, a sinc under a Kaiser window; tap 0 is 1/2, the
+/// even ones are 0.
+fn half_band(last: usize) -> Vec<f32> {
     let bessel = |x: f64| {
         let (mut term, mut sum, mut index) = (1.0, 1.0, 1.0);
         while term > 1e-17 * sum {
@@ -349,37 +415,68 @@ fn half_band() -> [f32; HALF_BAND / 2 + 1] {
         }
         sum
     };
-    let mut taps = [0.0f64; HALF_BAND / 2 + 1];
+    let mut taps = vec![0.0f64; last / 2 + 1];
     for (tap, place) in taps.iter_mut().zip((1..).step_by(2)) {
         let place = f64::from(place);
-        let share = place / (HALF_BAND + 1) as f64;
+        let share = place / (last + 1) as f64;
         let window = bessel(KAISER_BETA * libm::sqrt(1.0 - share * share)) / bessel(KAISER_BETA);
         *tap = libm::sin(std::f64::consts::FRAC_PI_2 * place) / (std::f64::consts::PI * place) * window;
     }
     // Unity at 0 Hz: both sides together have the other half.
     let sum: f64 = 4.0 * taps.iter().sum::<f64>();
-    taps.map(|tap| (tap / sum) as f32)
+    taps.into_iter().map(|tap| (tap / sum) as f32).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BANDS, HALF_BAND, SubFingerprint, half_band};
+    use super::{BANDS, Grid, SubFingerprint, half_band};
+    use crate::fingerprint::print::Profile;
 
     #[test]
-    fn the_half_band_filter_passes_2000_hertz_and_stops_what_falls_below_them() {
-        let taps = half_band();
-        let response = |hertz: f64| {
-            let step = std::f64::consts::TAU * hertz / 11_025.0;
-            let sides: f64 =
-                taps.iter().zip((1..=HALF_BAND).step_by(2)).map(|(&tap, place)| f64::from(tap) * (step * place as f64).cos()).sum();
-            0.5 + 2.0 * sides
-        };
-        for hertz in (0..=2_000).step_by(50) {
-            assert!((response(f64::from(hertz)) - 1.0).abs() < 3e-4, "{hertz} Hz: {}", response(f64::from(hertz)));
+    fn the_half_band_filters_pass_2000_hertz_and_stop_what_falls_below_them() {
+        for profile in [Profile::Default, Profile::FiveKilohertz] {
+            let grid = Grid::of(profile);
+            let rate = f64::from(grid.intake_rate);
+            let taps = half_band(grid.half_band);
+            let response = |hertz: f64| {
+                let step = std::f64::consts::TAU * hertz / rate;
+                let sides: f64 =
+                    taps.iter().zip((1..).step_by(2)).map(|(&tap, place)| f64::from(tap) * (step * f64::from(place)).cos()).sum();
+                0.5 + 2.0 * sides
+            };
+            for hertz in (0..=2_000).step_by(50).map(f64::from) {
+                assert!((response(hertz) - 1.0).abs() < 3e-4, "{profile:?} {hertz} Hz: {}", response(hertz));
+                let folded = rate / 2.0 - hertz;
+                assert!(response(folded).abs() < 3e-4, "{profile:?} {folded} Hz: {}", response(folded));
+            }
         }
-        for hertz in (3_513..=5_512).step_by(50) {
-            assert!(response(f64::from(hertz)).abs() < 3e-4, "{hertz} Hz: {}", response(f64::from(hertz)));
-        }
+    }
+
+    #[test]
+    fn the_grids_are_those_of_the_paper_and_of_5_kilohertz() {
+        let [paper, own] = [Profile::Paper, Profile::FiveKilohertz].map(Grid::of);
+        assert_eq!((paper.sample_rate(), own.sample_rate(), own.tick_seconds()), (5_512.5, 5_000.0, 0.0128));
+        assert_eq!((paper.min_duration(), own.min_duration()), (0.56, 0.62));
+    }
+
+    #[test]
+    fn the_256_probes_of_weak_errors_are_distinct_and_leave_the_other_bits() {
+        let sub = SubFingerprint { bits: 0xDEAD_BEEF, weak: 0x8421_00F0 };
+        let mut probes: Vec<u32> = sub.probes_of_weak_errors().collect();
+        assert!(probes.iter().all(|probe| (probe ^ sub.bits) & !sub.weak == 0));
+        probes.sort_unstable();
+        probes.dedup();
+        assert_eq!(probes.len(), 256);
+    }
+
+    #[test]
+    fn the_33_probes_of_the_paper_are_those_one_bit_away() {
+        let sub = SubFingerprint { bits: 0xDEAD_BEEF, weak: 0 };
+        let probes: Vec<u32> = sub.probes_of_one_error().collect();
+        assert_eq!((probes.len(), probes[0]), (33, sub.bits));
+        let mut flipped: Vec<u32> = probes[1..].iter().map(|probe| probe ^ sub.bits).collect();
+        flipped.sort_unstable();
+        assert!(flipped.into_iter().eq((0..32).map(|bit| 1 << bit)));
     }
 
     #[test]

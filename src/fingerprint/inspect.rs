@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::catalog::Catalog;
-use super::haitsma::{self, SubFingerprint};
+use super::haitsma::SubFingerprint;
 use super::landmark::{Fields, reference_landmarks};
 use super::peaks::{Peak, PeakConfig};
 use super::print::{Algorithm, Layer, Print, Profile, Scheme, Warning};
@@ -184,7 +184,7 @@ impl Print {
                 shown.hashes = landmarks.iter().take(options.hashes).map(|landmark| show_landmark(landmark.hash, landmark.frame)).collect();
             } else {
                 let references = self.references(number).into_iter().take(options.hashes);
-                let tick = self.algorithm().tick_seconds();
+                let tick = self.scheme().tick_seconds();
                 shown.hashes = references
                     .map(|reference| {
                         let (hash, time) = (reference.key, f64::from(reference.tick) * tick);
@@ -322,7 +322,7 @@ impl Units {
         let (row, peaks) = match scheme.algorithm() {
             Algorithm::Wang => (wang::TICK_SECONDS, Some(wang::PEAKS)),
             Algorithm::Panako => (panako::STEP_SECONDS, Some(panako::PEAKS)),
-            Algorithm::Haitsma => (haitsma::TICK_SECONDS, None),
+            Algorithm::Haitsma => (scheme.tick_seconds(), None),
         };
         Self { algorithm: scheme.algorithm(), row, peaks }
     }

@@ -44,9 +44,9 @@ impl Density {
     #[must_use]
     pub fn of(profile: Profile) -> Self {
         match profile {
-            Profile::Default => Self { reference_rank: 13, reference_targets: 2, has_context: false },
             Profile::Dense => Self { reference_rank: RANK_MAX, reference_targets: 6, has_context: false },
             Profile::Large => Self { reference_rank: 13, reference_targets: 2, has_context: true },
+            _ => Self { reference_rank: 13, reference_targets: 2, has_context: false },
         }
     }
 

@@ -15,6 +15,8 @@ use crate::audio::Audio;
 use crate::dsp::constant_q::{ADVANCE, BANDS, ConstantQ, MARGIN, ROWS, SAMPLE_RATE, SLICE_LENGTH, STEP};
 use crate::error::Result;
 
+/// Shortest sound that is read, in seconds.
+pub const MIN_DURATION: f64 = 1.0;
 /// Seconds of a tick.
 pub const TICK_SECONDS: f64 = STEPS_PER_TICK as f64 * STEP_SECONDS;
 /// Seconds from row to row.
@@ -60,7 +62,7 @@ impl Extract for Panako {
     }
 
     fn min_duration(&self) -> f64 {
-        Algorithm::Panako.min_duration()
+        MIN_DURATION
     }
 
     fn extract(&self, audio: &Audio) -> Result<Print> {

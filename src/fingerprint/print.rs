@@ -55,44 +55,29 @@ impl Algorithm {
     pub fn version(self) -> u16 {
         1
     }
-
-    /// Shortest sound it reads, in seconds.
-    #[must_use]
-    pub fn min_duration(self) -> f64 {
-        match self {
-            Self::Wang => 0.5,
-            Self::Panako => 1.0,
-            Self::Haitsma => haitsma::MIN_DURATION,
-        }
-    }
-
-    /// Seconds of a tick: what positions in a catalogue are counted in.
-    #[must_use]
-    pub fn tick_seconds(self) -> f64 {
-        match self {
-            Self::Wang => wang::TICK_SECONDS,
-            Self::Panako => panako::TICK_SECONDS,
-            Self::Haitsma => haitsma::TICK_SECONDS,
-        }
-    }
 }
 
-/// Densities of stored landmarks. Prints and catalogues of different profiles do not mix.
+/// What is stored, and of Haitsma's bits on which grid. Prints and catalogues of different profiles do not mix.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
-    /// About 40 landmarks a second of dense music.
+    /// About 40 landmarks a second of dense music; of Haitsma's bits every second frame as a key.
     #[default]
     Default,
-    /// About 220 a second, for noisy queries and small catalogues.
+    /// Wang: about 220 a second, for noisy queries and small catalogues.
     Dense,
-    /// As many as `default`, with a third peak in the hash: for millions of tracks.
+    /// Wang: as many as `default`, with a third peak in the hash, for millions of tracks.
     Large,
+    /// Haitsma: as the paper has it. Every frame as a key, bits flipped one at a time, 256 frames or more of which at most 35 % differ.
+    Paper,
+    /// Haitsma: as `default`, at 5 kHz, the grid of the Rust crate audiofp.
+    #[serde(rename = "5k")]
+    FiveKilohertz,
 }
 
 impl Profile {
     /// All profiles.
-    pub const ALL: [Self; 3] = [Self::Default, Self::Dense, Self::Large];
+    pub const ALL: [Self; 5] = [Self::Default, Self::Dense, Self::Large, Self::Paper, Self::FiveKilohertz];
 
     /// Its number in stored bytes.
     #[must_use]
@@ -101,6 +86,8 @@ impl Profile {
             Self::Default => 0,
             Self::Dense => 1,
             Self::Large => 2,
+            Self::Paper => 3,
+            Self::FiveKilohertz => 4,
         }
     }
 
@@ -117,6 +104,8 @@ impl Profile {
             Self::Default => "default",
             Self::Dense => "dense",
             Self::Large => "large",
+            Self::Paper => "paper",
+            Self::FiveKilohertz => "5k",
         }
     }
 }
@@ -161,15 +150,48 @@ impl Scheme {
     /// The scheme of an algorithm and a profile.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] for another profile than `default` of any algorithm but Wang's.
+    /// [`Error::InvalidInput`] for a profile that the algorithm does not have.
     pub fn new(algorithm: Algorithm, profile: Profile) -> Result<Self> {
-        if algorithm != Algorithm::Wang && profile != Profile::Default {
-            let (algorithm, profile) = (algorithm.name(), profile.name());
+        let has = |algorithm| match profile {
+            Profile::Default => true,
+            Profile::Dense | Profile::Large => algorithm == Algorithm::Wang,
+            Profile::Paper | Profile::FiveKilohertz => algorithm == Algorithm::Haitsma,
+        };
+        if !has(algorithm) {
+            let own: Vec<&str> = Algorithm::ALL.into_iter().filter(|&other| has(other)).map(Algorithm::name).collect();
+            let (algorithm, profile, own) = (algorithm.name(), profile.name(), own.join(", "));
             return Err(Error::invalid(format!(
-                "profile {profile:?} is one of the algorithm wang, {algorithm} has \"default\" alone: leave the profile out"
+                "profile {profile:?} is one of the algorithm {own}, {algorithm} does not have it: leave the profile out"
             )));
         }
         Ok(Self { algorithm, profile })
+    }
+
+    /// All schemes.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Algorithm::ALL
+            .into_iter()
+            .flat_map(|algorithm| Profile::ALL.into_iter().filter_map(move |profile| Self::new(algorithm, profile).ok()))
+    }
+
+    /// Shortest sound that is read, in seconds.
+    #[must_use]
+    pub fn min_duration(self) -> f64 {
+        match self.algorithm {
+            Algorithm::Wang => wang::MIN_DURATION,
+            Algorithm::Panako => panako::MIN_DURATION,
+            Algorithm::Haitsma => haitsma::Grid::of(self.profile).min_duration(),
+        }
+    }
+
+    /// Seconds of a tick: what positions in a catalogue are counted in.
+    #[must_use]
+    pub fn tick_seconds(self) -> f64 {
+        match self.algorithm {
+            Algorithm::Wang => wang::TICK_SECONDS,
+            Algorithm::Panako => panako::TICK_SECONDS,
+            Algorithm::Haitsma => haitsma::Grid::of(self.profile).tick_seconds(),
+        }
     }
 
     /// The algorithm.
@@ -208,9 +230,13 @@ impl std::fmt::Display for Scheme {
 }
 
 impl From<Profile> for Scheme {
-    /// Wang landmarks of a profile.
+    /// The scheme of the algorithm that has the profile; Wang's `default`.
     fn from(profile: Profile) -> Self {
-        Self { algorithm: Algorithm::Wang, profile }
+        let algorithm = match profile {
+            Profile::Default | Profile::Dense | Profile::Large => Algorithm::Wang,
+            Profile::Paper | Profile::FiveKilohertz => Algorithm::Haitsma,
+        };
+        Self { algorithm, profile }
     }
 }
 
@@ -321,7 +347,7 @@ impl Print {
                 let landmarks = landmark::reference_landmarks(peaks, self.scheme.profile);
                 landmarks.iter().map(|landmark| Reference { key: landmark.hash >> unused_bits, tick: landmark.frame }).collect()
             }
-            Some(Layer::Bits(frames)) => haitsma::references(frames),
+            Some(Layer::Bits(frames)) => haitsma::references(frames, self.scheme.profile),
             None => Vec::new(),
         }
     }

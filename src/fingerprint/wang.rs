@@ -7,7 +7,7 @@ use super::extraction::{Extraction, Recipe};
 use super::landmark::{Landmark, Pairing, RANK_FRAMES, RANK_MAX, TARGET_FRAMES};
 use super::peak_stream::{PeakStream, Rows};
 use super::peaks::{Peak, PeakConfig};
-use super::print::{Algorithm, Print, Profile};
+use super::print::{Print, Profile};
 use super::{Extract, ExtractStream, Mix};
 use crate::audio::Audio;
 use crate::dsp::kernel;
@@ -20,6 +20,8 @@ pub const SAMPLE_RATE: u32 = 8_000;
 pub const FRAME_LENGTH: usize = 1_024;
 /// Samples from frame to frame.
 pub const HOP_LENGTH: usize = 128;
+/// Shortest sound that is read, in seconds.
+pub const MIN_DURATION: f64 = 0.5;
 /// Seconds from frame to frame.
 pub const TICK_SECONDS: f64 = HOP_LENGTH as f64 / SAMPLE_RATE as f64;
 /// Hertz from bin to bin.
@@ -69,7 +71,7 @@ impl Extract for Wang {
     }
 
     fn min_duration(&self) -> f64 {
-        Algorithm::Wang.min_duration()
+        MIN_DURATION
     }
 
     fn extract(&self, audio: &Audio) -> Result<Print> {

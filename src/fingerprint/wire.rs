@@ -231,7 +231,7 @@ pub(super) fn parameter_checksum(scheme: Scheme) -> u32 {
             [&grid[..], &of_peaks(&wang::PEAKS), &targets, &stored].concat()
         }
         Algorithm::Panako => [&of_peaks(&panako::PEAKS)[..], &triple::PARAMETERS].concat(),
-        Algorithm::Haitsma => haitsma::PARAMETERS.to_vec(),
+        Algorithm::Haitsma => haitsma::Grid::of(scheme.profile()).parameters().to_vec(),
     };
     let mut hasher = crc32fast::Hasher::new();
     for number in numbers {

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { type Catalog, createEngine, type Engine } from "otolith";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { melody, noise } from "./signal.js";
@@ -167,6 +168,17 @@ describe("catalog", () => {
     expect(await catalog.tracks()).toEqual([{ id: "old", metadata: { from: "audiofp" }, duration: 0.256, hashCount: 1 }]);
     blob[8] = 2;
     await expect(catalog.enrolAudiofp(blob, { id: "new" })).rejects.toMatchObject({ code: "invalid-input" });
+  });
+
+  it("takes Haitsma fingerprints that audiofp wrote into a catalogue on their grid, with all their frames", async () => {
+    const own = await engine.openCatalog({ name: `test ${count++}`, algorithm: "haitsma", profile: "5k" });
+    const blob = new Uint8Array(await readFile("tests/data/audiofp/haitsma.bin"));
+    expect(await own.enrolAudiofp(blob, { id: "theirs" })).toBe(0);
+    const [track] = await own.tracks();
+    expect(track?.duration).toBeGreaterThan(19.5);
+    expect(track?.hashCount).toBeGreaterThan(600);
+    await expect(catalog.enrolAudiofp(blob, { id: "theirs" })).rejects.toMatchObject({ code: "invalid-input" });
+    await own.close();
   });
 
   it("ids, metadata and options are checked", async () => {

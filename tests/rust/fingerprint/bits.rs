@@ -10,7 +10,12 @@ use super::music::{Random, music, with_white_noise};
 const RATE: u32 = 11_025;
 
 fn print(samples: &[f32]) -> Print {
-    Haitsma::default().extract(&Audio::new(vec![samples.to_vec()], RATE, &Limits::default()).unwrap()).unwrap()
+    print_of(samples, RATE, Profile::Default)
+}
+
+fn print_of(samples: &[f32], rate: u32, profile: Profile) -> Print {
+    let audio = Audio::new(vec![samples.to_vec()], rate, &Limits::default()).unwrap();
+    Haitsma::default().with_profile(profile).extract(&audio).unwrap()
 }
 
 fn bits(samples: &[f32]) -> Vec<SubFingerprint> {
@@ -109,4 +114,60 @@ fn silence_sets_no_bit_and_matches_nothing() {
     catalog.enrol("silence", "null", &silence, Replace::No).unwrap();
     catalog.enrol("music", "null", &print(&music(1, 10.0, RATE)), Replace::No).unwrap();
     assert_eq!(catalog.find(&silence, &MatchOptions::default()).unwrap(), []);
+}
+
+#[test]
+fn the_profile_of_the_paper_has_every_frame_as_a_key_and_needs_256_of_them() {
+    let track = music(1, 20.0, RATE);
+    let reference = print_of(&track, RATE, Profile::Paper);
+    assert!(reference.hash_count() > 19 * print(&track).hash_count() / 10);
+    let mut catalog = Catalog::new(Profile::Paper);
+    catalog.enrol("1", "null", &reference, Replace::No).unwrap();
+    catalog.enrol("2", "null", &print_of(&music(2, 20.0, RATE), RATE, Profile::Paper), Replace::No).unwrap();
+    let ask = |seconds: f64| {
+        let first = 50_003;
+        let clip = with_white_noise(&track[first..first + (seconds * f64::from(RATE)) as usize], 15.0, 1);
+        catalog.find(&print_of(&clip, RATE, Profile::Paper), &MatchOptions::default()).unwrap()
+    };
+    // The 256th frame begins 255 * 64 samples at 5 512.5 Hz, 2.96 s, behind the start; silence follows the sound.
+    assert_eq!(ask(2.9), []);
+    let [only] = &ask(4.0)[..] else { panic!("not found") };
+    assert!(only.id == "1" && (only.offset - 50_003.0 / f64::from(RATE)).abs() < 0.012, "{only:?}");
+}
+
+#[test]
+fn an_excerpt_is_found_among_the_bits_that_audiofp_wrote() {
+    // 20 s of `music(2_000_000, ..)` by audiofp 0.4.5 itself: benches/peers/audiofp/src/bin/blob.rs.
+    let blob = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/audiofp/haitsma.bin")).unwrap();
+    let rate = 10_000;
+    let mut catalog = Catalog::new(Profile::FiveKilohertz);
+    catalog.enrol("ours", "{}", &print_of(&music(2_000_001, 20.0, rate), rate, Profile::FiveKilohertz), Replace::No).unwrap();
+    catalog.enrol_audiofp("theirs", "{}", &blob, Replace::No).unwrap();
+    let track = music(2_000_000, 20.0, rate);
+    let clip = &track[6 * rate as usize..11 * rate as usize];
+    let hits = catalog.find(&print_of(clip, rate, Profile::FiveKilohertz), &MatchOptions::default()).unwrap();
+    let [only] = &hits[..] else { panic!("{hits:?}") };
+    assert!(only.id == "theirs" && (only.offset - 6.0).abs() <= 0.0128, "{only:?}");
+    // The same frames of the same sound: what differs are rounding and the filters before the halving of the rate.
+    let own = print_of(&track, rate, Profile::FiveKilohertz);
+    let Layer::Bits(frames) = &own.layers()[0] else { panic!("no bits") };
+    let theirs = blob[18..].chunks_exact(4).map(|bytes| u32::from_le_bytes(bytes.try_into().unwrap()).reverse_bits());
+    let (mut unequal, mut all) = (0, 0);
+    for (frame, theirs) in frames[1..].iter().zip(theirs) {
+        unequal += (frame.bits ^ theirs).count_ones();
+        all += 32;
+    }
+    assert!(f64::from(unequal) < 0.02 * f64::from(all), "{unequal} of {all}");
+}
+
+#[test]
+fn a_profile_of_another_algorithm_is_refused_naming_its_own() {
+    for (algorithm, profile, owner) in [
+        (Algorithm::Wang, Profile::Paper, "haitsma"),
+        (Algorithm::Haitsma, Profile::Dense, "wang"),
+        (Algorithm::Panako, Profile::FiveKilohertz, "haitsma"),
+    ] {
+        let error = Scheme::new(algorithm, profile).unwrap_err();
+        assert!(error.kind() == "invalid-input" && error.to_string().contains(owner), "{error}");
+    }
 }

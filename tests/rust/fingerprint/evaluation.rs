@@ -5,7 +5,7 @@
 use std::io::Write as _;
 
 use otolith::fingerprint::catalog::Replace;
-use otolith::fingerprint::{Algorithm, Catalog, Extraction, MatchOptions, Mix, Print, Profile, Recipe, Scheme};
+use otolith::fingerprint::{Algorithm, Catalog, Extraction, MatchOptions, Mix, Print, Recipe, Scheme};
 use otolith::{Audio, Limits};
 
 use super::music::{Random, music, rendition, with_pink_noise, with_white_noise};
@@ -28,10 +28,8 @@ fn print(samples: &[f32], scheme: Scheme) -> Print {
 
 /// The schemes that `OTOLITH_ALGORITHM` names, all by default.
 fn schemes() -> Vec<Scheme> {
-    let own = [Algorithm::Panako, Algorithm::Haitsma].map(|algorithm| Scheme::new(algorithm, Profile::Default).unwrap());
     let wanted = std::env::var("OTOLITH_ALGORITHM").ok();
-    let all = Profile::ALL.into_iter().map(Scheme::from).chain(own);
-    all.filter(|scheme| wanted.as_ref().is_none_or(|wanted| name(*scheme) == *wanted)).collect()
+    Scheme::all().filter(|scheme| wanted.as_ref().is_none_or(|wanted| name(*scheme) == *wanted)).collect()
 }
 
 fn name(scheme: Scheme) -> String {

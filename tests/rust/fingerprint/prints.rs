@@ -9,8 +9,7 @@ use super::music::music;
 use super::parity::Native;
 
 fn schemes() -> Vec<Scheme> {
-    let own = [Algorithm::Panako, Algorithm::Haitsma].map(|algorithm| Scheme::new(algorithm, Profile::Default).unwrap());
-    Profile::ALL.into_iter().map(Scheme::from).chain(own).collect()
+    Scheme::all().collect()
 }
 
 fn extract(scheme: Scheme, channels: Vec<Vec<f32>>, rate: u32) -> otolith::Result<Print> {
@@ -128,7 +127,7 @@ fn prints_of_two_algorithms_do_not_mix() {
 #[test]
 fn too_short_a_sound_is_refused_naming_the_minimum() {
     for scheme in schemes() {
-        let needed = scheme.algorithm().min_duration();
+        let needed = scheme.min_duration();
         let error = extract(scheme, vec![vec![0.1; (needed * 8_000.0) as usize - 1]], 8_000).unwrap_err();
         assert!(matches!(error, Error::TooShort { needed: least, .. } if least == needed), "{error}");
         assert!(extract(scheme, vec![vec![0.1; (needed * 8_000.0).ceil() as usize]], 8_000).is_ok());

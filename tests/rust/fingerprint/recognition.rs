@@ -16,7 +16,7 @@ fn print(samples: &[f32], rate: u32, profile: Profile) -> Print {
 
 #[test]
 fn an_excerpt_is_found_with_its_offset_and_a_stranger_is_not() {
-    for profile in Profile::ALL {
+    for profile in [Profile::Default, Profile::Dense, Profile::Large] {
         let mut catalog = Catalog::new(profile);
         let tracks: Vec<Vec<f32>> = (0..6).map(|seed| music(seed, 20.0, RATE)).collect();
         for (seed, track) in tracks.iter().enumerate() {

@@ -40,7 +40,7 @@ fn is_refused<T>(result: otolith::Result<T>, what: &str) {
 
 #[test]
 fn a_print_reads_back_from_its_bytes_and_from_its_full_json() {
-    for profile in Profile::ALL {
+    for profile in [Profile::Default, Profile::Dense, Profile::Large] {
         let print = print(11, 5.0, profile);
         assert_eq!(Print::from_bytes(&print.to_bytes()).unwrap(), print);
         let json = print.to_json(InspectOptions { hashes: 3, peaks: usize::MAX }).unwrap();
