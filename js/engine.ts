@@ -1,3 +1,4 @@
+import { type ActivityOptions, type ActivitySegment, activity } from "./activity.js";
 import { type DecodedAudio, decode, type SoundOptions } from "./analysis.js";
 import { type AudioBufferLike, type AudioInput, type AudioSamples, holdSamples } from "./audio-input.js";
 import { Authorization, type Authorize, type UsageEntry } from "./authorization.js";
@@ -226,6 +227,15 @@ export class Engine {
    */
   clickTrack(input: AudioInput, track: Pick<BeatTrack, "beats" | "downbeats">, options?: ClickTrackOptions): Job<DecodedAudio> {
     return this.#track(clickTrack(this.#workshop, input, track, options));
+  }
+
+  /**
+   * Tells where a sound is music, speech or silence, in stretches of half a second or more that fill it.
+   *
+   * Errors: those of {@link Engine.decode}; `too-short` under 2.1 s.
+   */
+  activity(input: AudioInput, options?: ActivityOptions): Job<readonly ActivitySegment[]> {
+    return this.#track(activity(this.#workshop, input, options));
   }
 
   /**

@@ -1,3 +1,4 @@
+export type { ActivityOptions, ActivitySegment } from "./activity.js";
 export type { DecodedAudio, SoundOptions } from "./analysis.js";
 export type { AudioBufferLike, AudioInput, AudioSamples, InputOptions } from "./audio-input.js";
 export type { AuthorizationAnswer, AuthorizationRequest, Authorize, UsageEntry } from "./authorization.js";

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { createEngine, type Engine } from "../node.js";
 import { packageVersion } from "../package-version.js";
+import { activity } from "./activity.js";
 import { beats } from "./beats.js";
 import { type Call, type Command, UsageError, whole } from "./command.js";
 import { enrol } from "./enrol.js";
@@ -13,7 +14,7 @@ import { models } from "./models.js";
 import { separate } from "./separate.js";
 import { Terminal } from "./terminal.js";
 
-const commands: readonly Command[] = [separate, beats, fingerprint, enrol, match, inspect, models];
+const commands: readonly Command[] = [separate, beats, activity, fingerprint, enrol, match, inspect, models];
 
 /** Options of a command in the form that `node:util` takes; it throws on what it does not know. */
 function parse(command: Command, args: readonly string[]) {

@@ -97,6 +97,12 @@ export class Instance {
       return use(sound, () => use(this.#rooms.clickTrack(sound, beats, downbeats, options), samplesOf));
     },
 
+    activity: async ({ options, ...input }, call) => {
+      const stepper = new this.#rooms.ActivityScan(await this.#decode(input, call), options);
+      await call.drive(stepper, "analyze");
+      return { result: stepper.finish() };
+    },
+
     fingerprint: async ({ options, ...input }, call) => {
       const stepper = new this.#rooms.Fingerprinter(await this.#decode(input, call), options);
       await call.drive(stepper, "analyze");

@@ -1,3 +1,4 @@
+import type { ActivitySegment } from "../activity.js";
 import type { BeatNotice } from "../beat-network.js";
 import type { BeatEvent, OpenedBeatStream } from "../beat-stream.js";
 import type { BeatSettings, BeatTrack } from "../beats.js";
@@ -207,6 +208,7 @@ export interface Calls {
     params: SoundInput & { beats: Float64Array; downbeats: Float64Array; options: ClickSettings };
     result: Samples & { warnings: string[] };
   };
+  activity: { params: SoundInput & { options: { silence?: number } }; result: readonly ActivitySegment[] };
   fingerprint: { params: SoundInput & { options: FingerprintSettings }; result: PrintData };
   inspect: { params: { bytes: Uint8Array; options: { hashes?: number; peaks?: number } }; result: Readonly<Record<string, unknown>> };
   manifest: { params: { json: string; packageVersion: string }; result: string };

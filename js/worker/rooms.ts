@@ -1,3 +1,4 @@
+import type { ActivitySegment } from "../activity.js";
 import type { BeatNotice } from "../beat-network.js";
 import type { BeatEvent, OpenedBeatStream } from "../beat-stream.js";
 import type { BeatSettings, BeatTrack } from "../beats.js";
@@ -34,6 +35,7 @@ export interface CoreRooms {
   BeatStepper: { new (sound: Sound, options: BeatSettings, notice?: BeatNotice): Stepper<BeatTrack> };
   BeatStream: { new (sampleRate: number, options: BeatSettings, notice?: BeatNotice): BeatStream };
   clickTrack(sound: Sound, beats: Float64Array, downbeats: Float64Array, options: ClickSettings): Sound;
+  ActivityScan: { new (sound: Sound, options: { silence?: number }): Stepper<readonly ActivitySegment[]> };
   Fingerprinter: { new (sound: Sound, options: FingerprintSettings): Stepper<Print> };
   inspect(bytes: Uint8Array, options: { hashes?: number; peaks?: number }): string;
   Print: { fromBytes(bytes: Uint8Array): Print };

@@ -1,6 +1,7 @@
 //! Signal building blocks that more than one room needs. Nothing here knows what it is used for.
 
 pub mod activity;
+pub mod activity_classifier;
 pub mod biquad;
 pub mod constant_q;
 pub mod kernel;

@@ -3,6 +3,7 @@
 //! [`Wang`], [`Panako`] and [`Haitsma`] extract a [`Print`] from a sound, offline or as a stream; a [`Catalog`] enrols prints under ids
 //! and finds which of them an excerpt comes from, and from where in it. [`wire`] turns prints into bytes, [`inspect`] into JSON.
 
+pub mod activity;
 pub mod catalog;
 pub mod confidence;
 pub mod extraction;

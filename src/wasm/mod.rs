@@ -3,6 +3,7 @@
 //! Errors cross as in [`error`], options as in [`options`]. A panic cannot be caught here: its text is left in
 //! `globalThis.otolithPanic` before the trap, so that the worker can report it.
 
+mod activity;
 mod audio;
 mod beat;
 mod catalog;

@@ -1,6 +1,8 @@
 //! Fingerprints and the catalogue, through the public API.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed expectation is the test's failure, in its helpers too
 
+#[path = "fingerprint/activity.rs"]
+mod activity;
 #[path = "fingerprint/bits.rs"]
 mod bits;
 #[path = "fingerprint/disk.rs"]

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { otolith, root } from "./otolith.js";
 
-const commands = ["separate", "beats", "fingerprint", "enrol", "match", "inspect", "models"];
+const commands = ["separate", "beats", "activity", "fingerprint", "enrol", "match", "inspect", "models"];
 
 test("--version prints the package's version", () => {
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
