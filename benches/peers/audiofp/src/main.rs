@@ -1,7 +1,7 @@
 //! Extraction speed of otolith's fingerprints beside audiofp's, on the same generated clip in the same run, native, one thread. Both at
 //! their own defaults and at the rate that each works at, so that neither resamples. Hit rates: `src/bin/evaluate.rs`.
 //!
-//! `cargo run --release --bin peer-audiofp` in this folder.
+//! `cargo run --release --bin peer-audiofp` in this folder; `node benches/fingerprints.mjs` times the wasm build beside both.
 
 #[path = "../../../../tests/rust/fingerprint/music.rs"]
 #[allow(dead_code)] // the noises are for the other program
@@ -50,9 +50,47 @@ fn main() {
     let eight = music::music(2_000_000, SECONDS, 8_000);
     let five = music::music(2_000_000, SECONDS, 5_000);
     let wang = || drop(std::hint::black_box(PeerWang::default().extract(&eight, SampleRate::HZ_8000).unwrap()));
-    compare(Algorithm::Wang, 8_000, wang, 8_000);
     let panako = || drop(std::hint::black_box(PeerPanako::default().extract(&eight, SampleRate::HZ_8000).unwrap()));
-    compare(Algorithm::Panako, 16_000, panako, 8_000);
     let haitsma = || drop(std::hint::black_box(PeerHaitsma::default().extract(&five, SampleRate::HZ_5000).unwrap()));
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, folder] = &arguments[..]
+        && flag == "--serve"
+    {
+        return serve(folder, &[("audiofp wang", &wang), ("audiofp panako", &panako), ("audiofp haitsma", &haitsma)]);
+    }
+    compare(Algorithm::Wang, 8_000, wang, 8_000);
+    compare(Algorithm::Panako, 16_000, panako, 8_000);
     compare(Algorithm::Haitsma, 11_025, haitsma, 5_000);
+}
+
+/// For benches/fingerprints.mjs: writes the clips that otolith reads to `folder`, says so, then does what each line of the input names and
+/// answers with the processor seconds that it took.
+fn serve(folder: &str, peers: &[(&str, &dyn Fn())]) {
+    let own = [(Algorithm::Wang, 8_000), (Algorithm::Panako, 16_000), (Algorithm::Haitsma, 11_025)].map(|(algorithm, rate)| {
+        let clip = music::music(2_000_000, SECONDS, rate);
+        let bytes: Vec<u8> = clip.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        std::fs::write(format!("{folder}/{rate}.f32"), bytes).unwrap();
+        (algorithm, Audio::new(vec![clip], rate, &Limits::default()).unwrap())
+    });
+    println!("ready");
+    for line in std::io::stdin().lines() {
+        let line = line.unwrap();
+        let before = processor_seconds();
+        if let Some(name) = line.strip_prefix("otolith ") {
+            let (algorithm, audio) = own.iter().find(|(algorithm, _)| algorithm.name() == name).unwrap();
+            let recipe = Recipe { scheme: Scheme::new(*algorithm, Profile::Default).unwrap(), mix: Mix::Mean, silence: None };
+            drop(std::hint::black_box(Extraction::whole(recipe, audio).unwrap()));
+        } else {
+            peers.iter().find(|(name, _)| *name == line).unwrap().1();
+        }
+        println!("{}", processor_seconds() - before);
+    }
+}
+
+/// Seconds that this thread has run so far (Linux).
+fn processor_seconds() -> f64 {
+    // Asking yields the processor, which brings the kernel's count up to date.
+    std::thread::yield_now();
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    text.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1e9
 }
