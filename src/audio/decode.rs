@@ -115,7 +115,7 @@ impl Decoder {
         let mut file = File::new(source);
         let input_bytes = file.size();
         limits.check_input_bytes(input_bytes)?;
-        sniff::refuse_other_files(&file.bytes(0, HEAD_BYTES)?, hint)?;
+        sniff::refuse_other_files(&file.span(0, HEAD_BYTES)?, hint)?;
         let mended = riff::mend(&mut file)?;
         let movie = edit_list::movie_box(&mut file)?;
         let failure = file.failure();

@@ -41,7 +41,7 @@ pub(super) fn movie_box(file: &mut File) -> Result<Option<Vec<u8>>> {
         let Some(end) = at.checked_add(size).filter(|&end| size >= header && end <= file.size()) else { break };
         if &kind == b"moov" {
             let is_sane = size <= LARGEST_MOVIE_BOX;
-            return if is_sane { file.bytes(at + header, (size - header) as usize).map(Some) } else { Ok(None) };
+            return if is_sane { file.span(at + header, (size - header) as usize).map(Some) } else { Ok(None) };
         }
         at = end;
     }

@@ -79,7 +79,7 @@ impl File {
     ///
     /// # Errors
     /// [`Error::InvalidInput`] if the source cannot be read, [`Error::OutOfMemory`].
-    pub(super) fn bytes(&mut self, at: u64, count: usize) -> Result<Vec<u8>> {
+    pub(super) fn span(&mut self, at: u64, count: usize) -> Result<Vec<u8>> {
         let count = self.size.saturating_sub(at).min(count as u64) as usize;
         let failure = self.failure();
         let mut bytes = Vec::new();
@@ -224,7 +224,7 @@ mod tests {
         file.read_exact(&mut four).unwrap();
         assert_eq!(four.map(u64::from), [0, 1, 2, 3].map(|offset| (place + offset) % 251));
         assert_eq!(file.word::<4>(size - 3).unwrap(), None);
-        assert_eq!(file.bytes(size - 3, 10).unwrap().len(), 3);
+        assert_eq!(file.span(size - 3, 10).unwrap().len(), 3);
     }
 
     #[test]
@@ -235,10 +235,10 @@ mod tests {
         file.replace(place, [1, 2, 3, 4]);
         file.replace(2 * READ_AHEAD as u64 - 3, [9; 4]);
         for from in [0, place + 1, place + 4] {
-            let read = file.bytes(from, (place + 6 - from) as usize).unwrap();
+            let read = file.span(from, (place + 6 - from) as usize).unwrap();
             assert!([7, 7, 1, 2, 3, 4, 7, 7].ends_with(&read[read.len().saturating_sub(8)..]), "{from}: {read:?}");
         }
-        assert_eq!(file.bytes(2 * READ_AHEAD as u64 - 3, 3).unwrap(), [7; 3]);
+        assert_eq!(file.span(2 * READ_AHEAD as u64 - 3, 3).unwrap(), [7; 3]);
     }
 
     #[test]
@@ -250,6 +250,6 @@ mod tests {
         let mut rest = Vec::new();
         assert!(file.read_to_end(&mut rest).is_err());
         assert!(failure.check().unwrap_err().to_string().contains("pulled out"));
-        assert!(file.bytes(READ_AHEAD as u64, 1).unwrap_err().to_string().contains("pulled out"));
+        assert!(file.span(READ_AHEAD as u64, 1).unwrap_err().to_string().contains("pulled out"));
     }
 }
