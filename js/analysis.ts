@@ -26,7 +26,7 @@ export const SOUND_OPTIONS = [...JOB_OPTIONS, "transfer"] as const;
 /** Options of a call on a sound that has no others. */
 export interface SoundOptions extends JobOptions, InputOptions {}
 
-type SoundMethod = "activity" | "decode" | "beats" | "clickTrack" | "fingerprint";
+type SoundMethod = "activity" | "decode" | "clickTrack";
 
 /** How a sound's call is made and what its answer becomes. @internal */
 export interface SoundCall<M extends SoundMethod, T> {

@@ -6,7 +6,7 @@ import type { WasmFiles } from "./wasm-files.js";
 import type { WorkerLink } from "./worker/link.js";
 import type { WorkerPool } from "./worker/pool.js";
 
-/** What beats work with. @internal */
+/** What beats and neural fingerprints work with. @internal */
 export interface BeatWorkshop extends Workshop {
   /** Workers that run neural.wasm. */
   readonly neural: WorkerPool;
@@ -20,8 +20,8 @@ export type BeatMethod = "auto" | "tcn" | "flux";
 /** Why `auto` used flux: no network is shipped, it (or what runs it) could not be had, or its bytes were not the right ones. */
 export type BeatNotice = "model-missing" | "model-refused" | "model-integrity";
 
-/** A beat network on its way to a worker. @internal */
-export interface BeatNetworkFiles {
+/** A network on its way to a worker, its files by role. @internal */
+export interface NetworkFiles {
   /** What a worker keeps it by. */
   readonly key: string;
   readonly entry: string;
@@ -29,7 +29,7 @@ export interface BeatNetworkFiles {
 }
 
 /** A network, or why there is none. @internal */
-export type BeatNetwork = { readonly network: BeatNetworkFiles } | { readonly notice: BeatNotice };
+export type BeatNetwork = { readonly network: NetworkFiles } | { readonly notice: BeatNotice };
 
 /**
  * The network of `contract`, fetched and checked, with neural.wasm at hand. For `auto` what cannot be had is a notice; for `tcn` an error.
@@ -56,10 +56,10 @@ export async function findNetwork(
 }
 
 /** Gives a worker the network, once. @internal */
-export async function loadNetwork(link: WorkerLink, { key, entry, files }: BeatNetworkFiles, signal?: AbortSignal): Promise<void> {
+export async function loadNetwork(link: WorkerLink, { key, entry, files }: NetworkFiles, signal?: AbortSignal): Promise<void> {
   const options = signal ? { signal } : {};
   if (await link.call("hasModel", { key }, options)) return;
-  await link.call("loadBeatModel", { key, entry, files }, options);
+  await link.call("loadNetwork", { key, entry, files }, options);
 }
 
 /** What a failure of the network means to `auto`; anything else, and every failure of `tcn`, is thrown on. @internal */

@@ -1,11 +1,14 @@
 import { abortable } from "./abortable.js";
-import { callOptions, openSound, SOUND_OPTIONS, type SoundOptions, type Workshop } from "./analysis.js";
+import { SOUND_OPTIONS, type SoundOptions } from "./analysis.js";
 import { type AudioInput, holdInput } from "./audio-input.js";
+import type { BeatWorkshop } from "./beat-network.js";
 import { CatalogCaller, type OpenedCatalog } from "./catalog-caller.js";
 import { disposedError, OtolithError } from "./errors.js";
 import {
   EXTRACTION_OPTIONS,
   type ExtractionOptions,
+  type ExtractionSettings,
+  extract,
   Fingerprint,
   type FingerprintAlgorithm,
   type FingerprintProfile,
@@ -16,7 +19,6 @@ import { OptionReader, show } from "./options.js";
 import { ADAPTER_METHODS, type StorageAdapter } from "./storage/adapter.js";
 import type { LocalStorage } from "./storage/choose.js";
 import type { WorkerLink } from "./worker/link.js";
-import type { FingerprintSettings, PrintData } from "./worker/protocol.js";
 
 /** Bytes of a file that cross to the worker at once. */
 const PIECE_BYTES = 1 << 20;
@@ -142,12 +144,12 @@ export interface CatalogSettings {
   readonly name: string;
   readonly storage: LocalStorage | StorageAdapter;
   readonly residentBytes: number | undefined;
-  readonly extraction: FingerprintSettings;
+  readonly extraction: ExtractionSettings;
 }
 
 /** What a catalogue works with. @internal */
 export interface CatalogParts {
-  readonly workshop: Workshop;
+  readonly workshop: BeatWorkshop;
   readonly link: WorkerLink;
   /** Told when it is closed, with the promise of its having let go of everything. */
   readonly closing: (closed: Promise<void>) => void;
@@ -194,7 +196,7 @@ export class Catalog {
   readonly storage: string;
   readonly #parts: CatalogParts;
   readonly #caller: CatalogCaller;
-  readonly #extraction: FingerprintSettings;
+  readonly #extraction: ExtractionSettings;
   #closed: Promise<void> | undefined;
 
   private constructor(settings: CatalogSettings, parts: CatalogParts, caller: CatalogCaller, opened: OpenedCatalog) {
@@ -229,7 +231,7 @@ export class Catalog {
    * Adds a track: a sound, or the print of one. A cancel leaves no track, unless it comes in the very moment of adding.
    *
    * Errors: those of `engine.fingerprint`; `invalid-input` for a known id without `replace`, an id or metadata out of bounds, a print
-   * of another algorithm or profile; `limit` for a full catalogue.
+   * of another algorithm, profile or model; `limit` for a full catalogue.
    */
   enrol(input: AudioInput | Fingerprint, options: EnrolOptions): Job<Fingerprint> {
     const reader = new OptionReader(options, "options", [...SOUND_OPTIONS, "id", "metadata", "replace"]);
@@ -367,19 +369,13 @@ export class Catalog {
     const work = (job: JobContext) =>
       this.#parts.workshop.analyses.run(async () => {
         job.started();
-        const print = held instanceof Fingerprint ? held : new Fingerprint(await this.#extract(held, job));
+        const print =
+          held instanceof Fingerprint ? held : new Fingerprint(await extract(this.#parts.workshop, held, this.#extraction, job));
         job.signal.throwIfAborted();
         // From here on a cancel ends the wait only: it must never end the worker, which holds the catalogue.
         return abortable(action(print), job.signal);
       }, job.signal);
     return this.#parts.track(new Job(work, options));
-  }
-
-  async #extract(held: ReturnType<typeof holdInput>, job: JobContext): Promise<PrintData> {
-    const sound = await openSound(this.#parts.workshop, held, job);
-    return this.#parts.workshop.core.use(job.signal, (link) =>
-      link.call("fingerprint", { ...sound, options: this.#extraction }, callOptions(job, sound)),
-    );
   }
 }
 

@@ -241,7 +241,8 @@ export class Engine {
   /**
    * Makes the fingerprint of a sound. Silence gives an empty one.
    *
-   * Errors: those of {@link Engine.decode}; `too-short` under 0.5 s; `invalid-input` for `mix: "mid-side"` of anything but stereo.
+   * Errors: those of {@link Engine.decode}; `too-short` under 0.5 s (`panako` and `neural` 1 s); `invalid-input` for `mix: "mid-side"` of
+   * anything but stereo; for algorithm `neural` `model-load`, `model-integrity` and `unsupported-environment`.
    */
   fingerprint(input: AudioInput, options?: FingerprintOptions): Job<Fingerprint> {
     return this.#track(fingerprint(this.#workshop, input, options));

@@ -1,18 +1,21 @@
-import { SOUND_OPTIONS, type SoundOptions, soundJob, type Workshop } from "./analysis.js";
-import type { AudioInput } from "./audio-input.js";
-import type { Job } from "./job.js";
+import { callOptions, openSound, SOUND_OPTIONS, type SoundOptions } from "./analysis.js";
+import { type AudioInput, holdInput } from "./audio-input.js";
+import { type BeatWorkshop, loadNetwork } from "./beat-network.js";
+import { OtolithError } from "./errors.js";
+import { Job, type JobContext, readJobOptions } from "./job.js";
 import { OptionReader } from "./options.js";
 import type { FingerprintSettings, PrintData } from "./worker/protocol.js";
 
 /**
  * Fingerprint algorithms. `wang`: pairs of spectral peaks (Wang 2003), for noise and lossy coding. `panako`: triples of peaks of a
  * constant-Q spectrum (Six and Leman 2014), also for another tempo, pitch or speed. `haitsma`: 32 bits every 11.6 ms (Haitsma and Kalker
- * 2002), for strong lossy coding.
+ * 2002), for strong lossy coding. `neural`: embeddings of a second by a trained network (after Chang et al. 2021), which has to be given,
+ * for short clips in noise.
  */
-export type FingerprintAlgorithm = "wang" | "panako" | "haitsma";
+export type FingerprintAlgorithm = "wang" | "panako" | "haitsma" | "neural";
 
 /** All of them. @internal */
-export const ALGORITHMS = ["wang", "panako", "haitsma"] as const satisfies readonly FingerprintAlgorithm[];
+export const ALGORITHMS = ["wang", "panako", "haitsma", "neural"] as const satisfies readonly FingerprintAlgorithm[];
 
 /** How densely an algorithm samples a sound. */
 export type FingerprintProfile = (typeof PROFILES)[number];
@@ -34,13 +37,20 @@ export interface ExtractionOptions {
   readonly mix?: "mean" | "each" | "mid-side";
   /** Level in dBFS of RMS, -100..-20, below which nothing is found, such as -60. Default `false`: everything is listened to. */
   readonly silence?: number | false;
+  /**
+   * For `neural`: name of the network, of kind `embedder`, in the `models` of `createEngine` or shipped. Default: the first that there is.
+   * Fingerprints of two networks do not match.
+   */
+  readonly model?: string;
+  /** For `neural`: seconds of sound that the network is given at once, 1..64. Default 16. */
+  readonly batch?: number;
 }
 
 /** Options of `engine.fingerprint`. */
 export interface FingerprintOptions extends ExtractionOptions, SoundOptions {}
 
 /** Names of {@link ExtractionOptions}. @internal */
-export const EXTRACTION_OPTIONS = ["algorithm", "profile", "mix", "silence"] as const;
+export const EXTRACTION_OPTIONS = ["algorithm", "profile", "mix", "silence", "model", "batch"] as const;
 
 /** A fingerprint of a sound: what a catalogue enrols and is asked for. */
 export class Fingerprint {
@@ -73,21 +83,59 @@ export class Fingerprint {
 }
 
 /** @internal */
-export function fingerprint(workshop: Workshop, input: AudioInput, options: FingerprintOptions | undefined): Job<Fingerprint> {
+export function fingerprint(workshop: BeatWorkshop, input: AudioInput, options: FingerprintOptions | undefined): Job<Fingerprint> {
   const reader = new OptionReader(options, "options", [...SOUND_OPTIONS, ...EXTRACTION_OPTIONS]);
-  const params = { options: readExtraction(reader) };
-  return soundJob(workshop, input, reader, { method: "fingerprint", params, finish: (print) => new Fingerprint(print) });
+  const settings = readExtraction(reader);
+  const jobOptions = readJobOptions(reader);
+  // The input last: a wrong option must not cost the caller a transferred buffer.
+  const held = holdInput(input, reader);
+  const work = (job: JobContext) =>
+    workshop.analyses.run(async () => {
+      job.started();
+      return new Fingerprint(await extract(workshop, held, settings, job));
+    }, job.signal);
+  return new Job(work, jobOptions);
+}
+
+/** The print of a held input, by the network that algorithm `neural` needs. @internal */
+export async function extract(
+  workshop: BeatWorkshop,
+  held: ReturnType<typeof holdInput>,
+  { model, ...options }: ExtractionSettings,
+  job: JobContext,
+): Promise<PrintData> {
+  const { algorithm = "wang" } = options;
+  if (algorithm !== "neural" && model !== undefined)
+    throw new OtolithError("invalid-input", `options.model is for algorithm neural, not ${algorithm}: leave it out`);
+  const sound = await openSound(workshop, held, job);
+  const call = callOptions(job, sound);
+  if (algorithm !== "neural") return workshop.core.use(job.signal, (link) => link.call("fingerprint", { ...sound, options }, call));
+  const network = await workshop.core.use(job.signal, (home) => workshop.models.fetchEmbedder(model, home, job));
+  await workshop.wasm.module("neural", (done, total) => job.report("download", done, total));
+  return workshop.neural.use(job.signal, async (link) => {
+    await loadNetwork(link, network, job.signal);
+    return link.call("fingerprint", { ...sound, options, model: network.key }, call);
+  });
+}
+
+/** What Rust reads, and the name of a network. @internal */
+export interface ExtractionSettings extends FingerprintSettings {
+  readonly model?: string;
 }
 
 /** Checks the options that decide a print's content. @internal */
-export function readExtraction(reader: OptionReader): FingerprintSettings {
+export function readExtraction(reader: OptionReader): ExtractionSettings {
   const algorithm = reader.oneOf("algorithm", ALGORITHMS);
   const profile = reader.oneOf("profile", PROFILES);
   const mix = reader.oneOf("mix", ["mean", "each", "mid-side"] as const);
   if (profile !== undefined && profile !== "default" && OWNERS[profile] !== (algorithm ?? "wang"))
     throw reader.wrong("profile", `"default" or left out with algorithm ${algorithm ?? "wang"}`);
   const silence = reader.any("silence") === false ? undefined : reader.number("silence", { min: -100, max: -20 });
+  const model = reader.string("model");
+  const batch = reader.number("batch", { min: 1, max: 64, whole: true });
   return {
+    ...(model !== undefined && { model }),
+    ...(batch !== undefined && { batch }),
     ...(algorithm !== undefined && { algorithm }),
     ...(profile !== undefined && { profile }),
     ...(mix !== undefined && { mix }),

@@ -1,3 +1,4 @@
+import type { NetworkFiles } from "./beat-network.js";
 import { messageOf, OtolithError } from "./errors.js";
 import type { JobContext } from "./job.js";
 import type { ModelCache } from "./model-cache.js";
@@ -169,6 +170,33 @@ export class Models {
     }
     const key = files.map(({ sha256 }) => sha256).join(" ");
     return { key, entry: JSON.stringify({ ...rest, files }), files: found };
+  }
+
+  /** The embedder of this name, or the first that there is, fetched and verified. `key` is the same for the same bytes. */
+  async fetchEmbedder(asked: string | undefined, home: WorkerLink, job: JobContext): Promise<NetworkFiles> {
+    const manifest = await this.#read(home);
+    const shipped = manifest.models.filter(({ kind }) => kind === "embedder").map(({ name }) => name);
+    const given = [...this.#custom]
+      .filter(
+        ([
+          ,
+          {
+            manifest: { kind },
+          },
+        ]) => kind === "embedder",
+      )
+      .map(([name]) => name);
+    const known = [...shipped, ...given];
+    const name = asked ?? known[0];
+    if (name === undefined || !known.includes(name)) {
+      const what = `algorithm neural needs a model of kind embedder, ${asked === undefined ? "and none is shipped" : `${show(asked)} is none`}`;
+      const advice = known.length === 0 ? "add one by createEngine({ models })" : `known are ${known.join(", ")}`;
+      throw new OtolithError("model-load", `${what}; ${advice}`, { details: { known } });
+    }
+    const custom = this.#custom.get(name);
+    const chosen = custom ? await this.#adopt(name, custom, home) : this.#shipped(name, manifest);
+    const files = { model: await this.fetch(chosen, home, job) };
+    return { key: chosen.entry.sha256, entry: JSON.stringify(chosen.entry), files };
   }
 
   /** Bytes that {@link Models.fetch} would have to fetch. */

@@ -2,6 +2,7 @@ import { ALGORITHMS } from "../fingerprint.js";
 import { openCatalogFolder } from "./catalog-folder.js";
 import type { Command } from "./command.js";
 import { oneOf, text, UsageError } from "./command.js";
+import { EMBEDDER_OPTION } from "./custom-model.js";
 import { inputUrl, manyInputs, secondsSince } from "./input-file.js";
 import { soundFiles } from "./sound-files.js";
 
@@ -9,11 +10,12 @@ import { soundFiles } from "./sound-files.js";
 export const enrol: Command = {
   name: "enrol",
   summary: "put songs into a catalogue",
-  usage: ["enrol CATALOG FILE... [--id ID] [--replace] [--algorithm NAME]"],
+  usage: ["enrol CATALOG FILE... [--id ID] [--replace] [--algorithm NAME] [--model MANIFEST|NAME]"],
   options: {
     id: { type: "string", value: "ID", help: "name of the song in the catalogue; default: the file's name without extension" },
     replace: { type: "boolean", help: "a song of the same name is replaced; otherwise it is an error" },
     algorithm: { type: "string", value: "NAME", help: `${ALGORITHMS.join(", ")}; of a new catalogue; default ${ALGORITHMS[0]}` },
+    model: EMBEDDER_OPTION,
   },
   run: async (call) => {
     const algorithm = oneOf(call, "algorithm", ALGORITHMS);

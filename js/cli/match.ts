@@ -1,6 +1,7 @@
 import { openExistingCatalog } from "./catalog-folder.js";
 import type { Command } from "./command.js";
 import { UsageError, whole } from "./command.js";
+import { EMBEDDER_OPTION } from "./custom-model.js";
 import { inputUrl, manyInputs, secondsSince } from "./input-file.js";
 import { soundFiles } from "./sound-files.js";
 
@@ -8,8 +9,8 @@ import { soundFiles } from "./sound-files.js";
 export const match: Command = {
   name: "match",
   summary: "find which enrolled song a clip is from",
-  usage: ["match CATALOG QUERY... [--top N]"],
-  options: { top: { type: "string", value: "N", help: "how many songs to name at most, 1..100; default 5" } },
+  usage: ["match CATALOG QUERY... [--top N] [--model MANIFEST|NAME]"],
+  options: { top: { type: "string", value: "N", help: "how many songs to name at most, 1..100; default 5" }, model: EMBEDDER_OPTION },
   run: async (call) => {
     const top = whole(call, "top", 1, 100);
     const [path, ...queries] = call.positionals;

@@ -32,7 +32,7 @@ export const separate: Command = {
     const format = oneOf(call, "format", ["wav16", "wav24", "wav32f"]) ?? "wav32f";
     refuseSameTitle(call.positionals);
     const chosen = text(call, "model");
-    const custom = chosen?.endsWith(".json") ? await readCustomModel(chosen, stems) : undefined;
+    const custom = chosen?.endsWith(".json") ? await readCustomModel(chosen, "separator", stems) : undefined;
     const model = custom?.name ?? chosen;
     return eachInput(call, "file", call.positionals, async (file) => {
       const began = performance.now();

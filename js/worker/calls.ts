@@ -37,7 +37,7 @@ export class Instance {
   #task: ChunkTask | undefined;
   readonly #separation: SeparationDesk;
   readonly #desk: CatalogDesk;
-  readonly #beatModels = new Map<string, Freeable>();
+  readonly #networks = new Map<string, Freeable>();
   #stream: BeatStream | undefined;
 
   constructor(rooms: CoreRooms | NeuralRooms, kind: WorkerKind) {
@@ -68,7 +68,7 @@ export class Instance {
     },
 
     beats: async ({ options, model, notice, ...input }, call) => {
-      const network = model === undefined ? undefined : this.#beatModel(model);
+      const network = model === undefined ? undefined : this.#network(model);
       const sound = await this.#decode(input, call);
       const stepper = network
         ? this.#neural().BeatStepper.withNetwork(sound, options, network)
@@ -83,7 +83,7 @@ export class Instance {
       const stream =
         model === undefined
           ? new this.#rooms.BeatStream(sampleRate, options, notice)
-          : this.#neural().BeatStream.withNetwork(sampleRate, options, this.#beatModel(model));
+          : this.#neural().BeatStream.withNetwork(sampleRate, options, this.#network(model));
       this.#stream = stream;
       return { result: { latency: stream.latency, method: stream.method, model: stream.model, notice: stream.notice } };
     },
@@ -103,8 +103,12 @@ export class Instance {
       return { result: stepper.finish() };
     },
 
-    fingerprint: async ({ options, ...input }, call) => {
-      const stepper = new this.#rooms.Fingerprinter(await this.#decode(input, call), options);
+    fingerprint: async ({ options, model, ...input }, call) => {
+      const network = model === undefined ? undefined : this.#network(model);
+      const sound = await this.#decode(input, call);
+      const stepper = network
+        ? this.#neural().Fingerprinter.withNetwork(sound, options, network)
+        : new this.#rooms.Fingerprinter(sound, options);
       await call.drive(stepper, "analyze");
       const result = use(stepper.finish(), printData);
       return { result, transfer: [result.bytes.buffer] };
@@ -149,7 +153,7 @@ export class Instance {
       return { result: null };
     },
 
-    hasModel: ({ key }) => ({ result: this.#models.has(key) || this.#beatModels.has(key) }),
+    hasModel: ({ key }) => ({ result: this.#models.has(key) || this.#networks.has(key) }),
 
     loadModel: ({ key, entry, bytes }) => {
       this.#models.get(key)?.free();
@@ -158,16 +162,18 @@ export class Instance {
       return { result: null };
     },
 
-    loadBeatModel: ({ key, entry, files }) => {
-      const { BeatModel, CausalBeatModel } = this.#neural();
+    loadNetwork: ({ key, entry, files }) => {
+      const { BeatModel, CausalBeatModel, EmbedderModel } = this.#neural();
       const bytes = (role: string) => new Uint8Array(files[role] ?? new ArrayBuffer(0));
-      this.#beatModels.get(key)?.free();
-      this.#beatModels.delete(key);
+      this.#networks.get(key)?.free();
+      this.#networks.delete(key);
       const network =
-        "block" in files
-          ? new CausalBeatModel(entry, bytes("block"))
-          : new BeatModel(entry, bytes("front"), bytes("trunk"), bytes("tempo"));
-      this.#beatModels.set(key, network);
+        "model" in files
+          ? new EmbedderModel(entry, bytes("model"))
+          : "block" in files
+            ? new CausalBeatModel(entry, bytes("block"))
+            : new BeatModel(entry, bytes("front"), bytes("trunk"), bytes("tempo"));
+      this.#networks.set(key, network);
       return { result: null };
     },
 
@@ -234,8 +240,8 @@ export class Instance {
     }
   }
 
-  #beatModel(key: string): Freeable {
-    const model = this.#beatModels.get(key);
+  #network(key: string): Freeable {
+    const model = this.#networks.get(key);
     if (!model) throw new OtolithError("internal", `model ${key} is not loaded in this worker`);
     return model;
   }

@@ -53,6 +53,7 @@ export interface FingerprintSettings {
   profile?: FingerprintProfile;
   mix?: string;
   silence?: number;
+  batch?: number;
 }
 
 /** What a fingerprint is once it has left wasm. */
@@ -209,7 +210,8 @@ export interface Calls {
     result: Samples & { warnings: string[] };
   };
   activity: { params: SoundInput & { options: { silence?: number } }; result: readonly ActivitySegment[] };
-  fingerprint: { params: SoundInput & { options: FingerprintSettings }; result: PrintData };
+  /** By the network that is loaded under the key `model`, where there is one. */
+  fingerprint: { params: SoundInput & { options: FingerprintSettings; model?: string }; result: PrintData };
   inspect: { params: { bytes: Uint8Array; options: { hashes?: number; peaks?: number } }; result: Readonly<Record<string, unknown>> };
   manifest: { params: { json: string; packageVersion: string }; result: string };
   sha256: { params: { bytes: ArrayBuffer }; result: string };
@@ -224,7 +226,7 @@ export interface Calls {
   closeSeparation: { params: Record<never, never>; result: null };
   hasModel: { params: { key: string }; result: boolean };
   loadModel: { params: { key: string; entry: string; bytes: ArrayBuffer }; result: null };
-  loadBeatModel: { params: { key: string; entry: string; files: Readonly<Record<string, ArrayBuffer>> }; result: null };
+  loadNetwork: { params: { key: string; entry: string; files: Readonly<Record<string, ArrayBuffer>> }; result: null };
   /** One chunk, the network run here. */
   runChunk: { params: ChunkParams; result: ChunkStems };
   /** The network's input; the worker keeps the chunk, one at a time. */

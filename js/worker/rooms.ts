@@ -48,6 +48,8 @@ export interface NeuralRooms extends CoreRooms {
   BeatModel: { new (entry: string, front: Uint8Array, trunk: Uint8Array, tempo: Uint8Array): Freeable };
   CausalBeatModel: { new (entry: string, block: Uint8Array): Freeable };
   BeatStepper: CoreRooms["BeatStepper"] & { withNetwork(sound: Sound, options: BeatSettings, model: Freeable): Stepper<BeatTrack> };
+  EmbedderModel: { new (entry: string, bytes: Uint8Array): Freeable };
+  Fingerprinter: CoreRooms["Fingerprinter"] & { withNetwork(sound: Sound, options: FingerprintSettings, model: Freeable): Stepper<Print> };
   BeatStream: CoreRooms["BeatStream"] & { withNetwork(sampleRate: number, options: BeatSettings, model: Freeable): BeatStream };
   ChunkTask: { new (model: SeparatorModel, left: Float32Array, right: Float32Array, gain: number, conditioning: boolean): ChunkTask };
 }

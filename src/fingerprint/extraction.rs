@@ -1,6 +1,10 @@
 //! Extraction of a whole sound, step by step.
 
+use std::sync::Arc;
+
+use super::embedder::{Embedder, EmbedderId};
 use super::haitsma::{HaitsmaStream, SubFingerprint};
+use super::neural::{NeuralStream, OFFLINE_BATCH};
 use super::panako::ConstantQPower;
 use super::peak_stream::PeakStream;
 use super::peaks::Peak;
@@ -43,15 +47,27 @@ enum Recorder {
     Wang(PeakStream<FramePower>, Vec<Peak>),
     Panako(PeakStream<ConstantQPower>, Vec<Peak>),
     Haitsma(Box<HaitsmaStream>, Vec<SubFingerprint>),
+    Neural(Box<NeuralStream>, Vec<i8>),
+}
+
+/// The network of an extraction that needs one, and how many windows it is given at once.
+#[derive(Debug, Clone)]
+struct Network {
+    embedder: Arc<Embedder>,
+    batch: usize,
 }
 
 impl Recorder {
-    fn new(recipe: Recipe, sample_rate: u32) -> Result<Self> {
+    fn new(recipe: Recipe, sample_rate: u32, network: Option<&Network>) -> Result<Self> {
         Ok(match recipe.scheme.algorithm() {
             Algorithm::Wang => Self::Wang(PeakStream::new(FramePower::default(), sample_rate, recipe.silence)?, Vec::new()),
             Algorithm::Panako => Self::Panako(PeakStream::new(ConstantQPower::default(), sample_rate, recipe.silence)?, Vec::new()),
             Algorithm::Haitsma => {
                 Self::Haitsma(Box::new(HaitsmaStream::new(recipe.scheme.profile(), sample_rate, recipe.silence)?), Vec::new())
+            }
+            Algorithm::Neural => {
+                let Network { embedder, batch } = network.ok_or_else(no_network)?;
+                Self::Neural(Box::new(NeuralStream::new(sample_rate, recipe.silence, *batch, embedder)?), Vec::new())
             }
         })
     }
@@ -61,6 +77,7 @@ impl Recorder {
             Self::Wang(stream, peaks) => peaks.extend_from_slice(stream.push(samples)?),
             Self::Panako(stream, peaks) => peaks.extend_from_slice(stream.push(samples)?),
             Self::Haitsma(stream, frames) => frames.extend(stream.push(samples)?.iter().map(|frame| frame.sub)),
+            Self::Neural(stream, values) => values.extend(stream.push(samples)?.iter().flat_map(|timed| &timed.embedding)),
         }
         Ok(())
     }
@@ -79,6 +96,10 @@ impl Recorder {
                 frames.extend(stream.flush()?.iter().map(|frame| frame.sub));
                 Layer::Bits(frames)
             }
+            Self::Neural(mut stream, mut values) => {
+                values.extend(stream.flush()?.iter().flat_map(|timed| &timed.embedding));
+                Layer::Embeddings(values)
+            }
         })
     }
 }
@@ -86,6 +107,7 @@ impl Recorder {
 /// The extraction of one sound. It borrows nothing, so that the sound is given at each step: always the same one.
 pub struct Extraction {
     recipe: Recipe,
+    embedder: Option<EmbedderId>,
     duration: f64,
     layers: Vec<Recorder>,
     block: Vec<f32>,
@@ -100,8 +122,25 @@ impl Extraction {
     /// Prepares the extraction of `audio`.
     ///
     /// # Errors
-    /// [`Error::TooShort`] below the algorithm's least duration; [`Error::InvalidInput`] for the mix `mid-side` of anything but stereo.
+    /// [`Error::TooShort`] below the algorithm's least duration; [`Error::InvalidInput`] for the mix `mid-side` of anything but stereo;
+    /// [`Error::ModelLoad`] for the algorithm `neural`, which takes [`Extraction::with_embedder`].
     pub fn new(recipe: Recipe, audio: &Audio) -> Result<Self> {
+        Self::begin(recipe, audio, None)
+    }
+
+    /// Prepares the extraction of `audio` by a network, `batch` windows at once (default 16).
+    ///
+    /// # Errors
+    /// As [`Extraction::new`]; [`Error::InvalidInput`] for another algorithm than `neural` or a batch outside 1..64.
+    pub fn with_embedder(recipe: Recipe, audio: &Audio, embedder: Arc<Embedder>, batch: Option<usize>) -> Result<Self> {
+        let algorithm = recipe.scheme.algorithm();
+        if algorithm != Algorithm::Neural {
+            return Err(Error::invalid(format!("algorithm {} needs no network: leave the model out", algorithm.name())));
+        }
+        Self::begin(recipe, audio, Some(Network { embedder, batch: batch.unwrap_or(OFFLINE_BATCH) }))
+    }
+
+    fn begin(recipe: Recipe, audio: &Audio, network: Option<Network>) -> Result<Self> {
         let channels = audio.channels().len();
         let needed = recipe.scheme.min_duration();
         if audio.duration() < needed {
@@ -118,7 +157,8 @@ impl Extraction {
         Ok(Self {
             recipe,
             duration: audio.duration(),
-            layers: (0..layers).map(|_| Recorder::new(recipe, audio.sample_rate())).collect::<Result<_>>()?,
+            layers: (0..layers).map(|_| Recorder::new(recipe, audio.sample_rate(), network.as_ref())).collect::<Result<_>>()?,
+            embedder: network.map(|network| network.embedder.id().clone()),
             block: vec![0.0; BLOCK_FRAMES],
             position: 0,
             frames: audio.frames(),
@@ -132,9 +172,20 @@ impl Extraction {
     /// # Errors
     /// As [`Extraction::new`].
     pub fn whole(recipe: Recipe, audio: &Audio) -> Result<Print> {
-        let mut extraction = Self::new(recipe, audio)?;
-        while extraction.step(audio)? {}
-        extraction.finish()
+        Self::new(recipe, audio)?.run(audio)
+    }
+
+    /// The print of a whole sound by a network at once.
+    ///
+    /// # Errors
+    /// As [`Extraction::with_embedder`].
+    pub fn whole_with_embedder(recipe: Recipe, audio: &Audio, embedder: Arc<Embedder>) -> Result<Print> {
+        Self::with_embedder(recipe, audio, embedder, None)?.run(audio)
+    }
+
+    fn run(mut self, audio: &Audio) -> Result<Print> {
+        while self.step(audio)? {}
+        self.finish()
     }
 
     /// Reads on in `audio`, the sound that [`Extraction::new`] was given. Returns whether there is more.
@@ -177,7 +228,7 @@ impl Extraction {
             warnings.push(Warning::ChannelsCancel);
         }
         let layers = self.layers.into_iter().map(Recorder::finish).collect::<Result<_>>()?;
-        Ok(Print::new(self.recipe.scheme, self.duration, warnings, layers))
+        Ok(Print::new(self.recipe.scheme, self.duration, warnings, layers).by(self.embedder))
     }
 
     fn read(&mut self, audio: &Audio, range: std::ops::Range<usize>) -> Result<()> {
@@ -217,6 +268,11 @@ impl Extraction {
         }
         Ok(())
     }
+}
+
+fn no_network() -> Error {
+    let what = "algorithm neural needs a model that embeds sound: none is given, add one by createEngine({ models })".to_owned();
+    Error::ModelLoad { name: "embedder".to_owned(), what }
 }
 
 fn energy(samples: &[f32]) -> f64 {

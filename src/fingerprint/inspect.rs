@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::catalog::Catalog;
+use super::embedder::EmbedderId;
 use super::haitsma::SubFingerprint;
 use super::landmark::{Fields, reference_landmarks};
 use super::peaks::{Peak, PeakConfig};
 use super::print::{Algorithm, Layer, Print, Profile, Scheme, Warning};
-use super::{panako, triple, wang, wire};
+use super::{neural, panako, triple, wang, wire};
 use crate::dsp::constant_q;
 use crate::error::{Error, Result};
 use crate::header::Header;
@@ -22,7 +23,7 @@ const BIN_STEPS: usize = 8;
 pub struct InspectOptions {
     /// Hashes of each layer, from its start. Default 0.
     pub hashes: usize,
-    /// Peaks or sub-fingerprints of each layer, from its start. Default 0.
+    /// Peaks, sub-fingerprints or embeddings of each layer, from its start. Default 0.
     pub peaks: usize,
 }
 
@@ -38,9 +39,12 @@ pub struct Inspection {
     pub profile: Profile,
     /// Length of the sound, in seconds.
     pub duration: f64,
+    /// Neural: the network that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<EmbedderId>,
     /// Hashes that a catalogue stores.
     pub hash_count: usize,
-    /// Peaks, or sub-fingerprints.
+    /// Peaks, sub-fingerprints or embeddings.
     pub peak_count: usize,
     /// What to know about it.
     pub warnings: Vec<Warning>,
@@ -60,7 +64,7 @@ pub struct Inspection {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InspectedLayer {
-    /// Its peaks, or sub-fingerprints, in all.
+    /// Its peaks, sub-fingerprints or embeddings, in all.
     pub peak_count: usize,
     /// As many hashes as asked for. They follow from the rest and are not read back.
     #[serde(default, skip_deserializing, skip_serializing_if = "Vec::is_empty")]
@@ -71,6 +75,9 @@ pub struct InspectedLayer {
     /// Haitsma and Kalker: as many sub-fingerprints as asked for, from tick 0 on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frames: Vec<InspectedBits>,
+    /// Neural: as many embeddings as asked for, from tick 0 on, times 127; an empty one where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub embeddings: Vec<Vec<i8>>,
 }
 
 /// A hash that a catalogue stores, with what its algorithm packs in it.
@@ -173,6 +180,13 @@ impl Print {
                     let frames = frames.iter().take(options.peaks);
                     shown.frames = frames.map(|frame| InspectedBits { bits: frame.bits, weak: frame.weak }).collect();
                 }
+                Layer::Embeddings(values) => {
+                    let embeddings = values.chunks_exact(self.dimensions());
+                    shown.peak_count = embeddings.len();
+                    let shown_of =
+                        |embedding: &[i8]| if embedding.iter().any(|&value| value != 0) { embedding.to_vec() } else { Vec::new() };
+                    shown.embeddings = embeddings.take(options.peaks).map(shown_of).collect();
+                }
             }
             if is_wang {
                 let landmarks = reference_landmarks(layer.peaks(), self.profile());
@@ -201,6 +215,7 @@ impl Print {
             version: self.algorithm().version(),
             profile: self.profile(),
             duration: self.duration(),
+            model: self.embedder().cloned(),
             hash_count,
             peak_count: layers.iter().map(|layer| layer.peak_count).sum(),
             warnings: self.warnings().to_vec(),
@@ -237,16 +252,25 @@ impl Print {
         let scheme = Scheme::new(inspection.algorithm, inspection.profile)?;
         let mut layers = Vec::with_capacity(inspection.layers.len());
         for (layer, inspected) in inspection.layers.iter().enumerate() {
-            let entries = if scheme.algorithm() == Algorithm::Haitsma { inspected.frames.len() } else { inspected.peaks.len() };
+            let entries = match scheme.algorithm() {
+                Algorithm::Haitsma => inspected.frames.len(),
+                Algorithm::Neural => inspected.embeddings.len(),
+                Algorithm::Wang | Algorithm::Panako => inspected.peaks.len(),
+            };
             if entries != inspected.peak_count {
                 return Err(Error::invalid(format!(
                     "layers[{layer}] shows {entries} of {} peaks: write the JSON with all of them",
                     inspected.peak_count
                 )));
             }
-            layers.push(inspected.read(layer, scheme)?);
+            layers.push(match (scheme.algorithm(), &inspection.model) {
+                (Algorithm::Neural, Some(model)) => inspected.read_embeddings(layer, model)?,
+                (Algorithm::Neural, None) => return Err(Error::invalid("model is missing: it must tell which network made the print")),
+                _ => inspected.read(layer, scheme)?,
+            });
         }
-        let print = Self::new(scheme, inspection.duration, inspection.warnings, layers);
+        let model = inspection.model.filter(|_| scheme.algorithm() == Algorithm::Neural);
+        let print = Self::new(scheme, inspection.duration, inspection.warnings, layers).by(model);
         // The byte form knows the ranges of everything else.
         Self::from_bytes(&print.to_bytes())
     }
@@ -283,6 +307,22 @@ fn show_triple(hash: u32, time: f64, fields: triple::Fields) -> InspectedHash {
 }
 
 impl InspectedLayer {
+    fn read_embeddings(&self, layer: usize, model: &EmbedderId) -> Result<Layer> {
+        if let Some(fault) = model.fault() {
+            return Err(Error::invalid(format!("model is {fault}")));
+        }
+        let mut values = Vec::with_capacity(self.embeddings.len() * model.dimensions);
+        for (index, embedding) in self.embeddings.iter().enumerate() {
+            if !embedding.is_empty() && embedding.len() != model.dimensions {
+                let (found, wanted) = (embedding.len(), model.dimensions);
+                return Err(Error::invalid(format!("layers[{layer}].embeddings[{index}] has {found} numbers, the model gives {wanted}")));
+            }
+            values.extend_from_slice(embedding);
+            values.resize((index + 1) * model.dimensions, 0);
+        }
+        Ok(Layer::Embeddings(values))
+    }
+
     fn read(&self, layer: usize, scheme: Scheme) -> Result<Layer> {
         let units = Units::of(scheme);
         let Some(config) = &units.peaks else {
@@ -323,6 +363,7 @@ impl Units {
             Algorithm::Wang => (wang::TICK_SECONDS, Some(wang::PEAKS)),
             Algorithm::Panako => (panako::STEP_SECONDS, Some(panako::PEAKS)),
             Algorithm::Haitsma => (scheme.tick_seconds(), None),
+            Algorithm::Neural => (neural::TICK_SECONDS, None),
         };
         Self { algorithm: scheme.algorithm(), row, peaks }
     }

@@ -1,17 +1,20 @@
 //! Fingerprints and the catalogue that finds them again.
 //!
-//! [`Wang`], [`Panako`] and [`Haitsma`] extract a [`Print`] from a sound, offline or as a stream; a [`Catalog`] enrols prints under ids
+//! [`Wang`], [`Panako`], [`Haitsma`] and [`Neural`] extract a [`Print`] from a sound, offline or as a stream; a [`Catalog`] enrols prints under ids
 //! and finds which of them an excerpt comes from, and from where in it. [`wire`] turns prints into bytes, [`inspect`] into JSON.
 
 pub mod activity;
 pub mod catalog;
+pub mod cells;
 pub mod confidence;
+pub mod embedder;
 pub mod extraction;
 pub mod haitsma;
 pub mod inspect;
 pub mod intake;
 pub mod landmark;
 pub mod matching;
+pub mod neural;
 pub mod panako;
 pub mod peak_stream;
 pub mod peaks;
@@ -21,9 +24,11 @@ pub mod wang;
 pub mod wire;
 
 pub use catalog::Catalog;
+pub use embedder::{Embedder, EmbedderId};
 pub use extraction::{Extraction, Recipe};
 pub use haitsma::Haitsma;
 pub use matching::{Hit, MatchOptions};
+pub use neural::Neural;
 pub use panako::Panako;
 pub use print::{Algorithm, Layer, Print, Profile, Scheme, Warning};
 pub use wang::Wang;
@@ -58,6 +63,8 @@ pub struct FingerprintOptions {
     pub mix: Mix,
     /// Level in dBFS of RMS, -100..=-20, below which nothing is found (see [`crate::dsp::activity::SilenceGate`]). Default: none.
     pub silence: Option<f64>,
+    /// Neural: windows that the network is given at once, 1..=64. Default 16.
+    pub batch: Option<usize>,
 }
 
 /// An algorithm that turns sound into prints.

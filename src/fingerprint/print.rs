@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::embedder::EmbedderId;
 use super::haitsma::{self, SubFingerprint};
 use super::peaks::Peak;
-use super::{landmark, panako, triple, wang, wire};
+use super::{landmark, neural, panako, triple, wang, wire};
 use crate::error::{Error, Result};
 
 /// The algorithms whose prints are read and made here.
@@ -18,11 +19,15 @@ pub enum Algorithm {
     Panako,
     /// Sub-fingerprints of Haitsma and Kalker (2002): 32 bits every 11.6 ms. Strong lossy coding.
     Haitsma,
+    /// Embeddings of a second of sound by a trained network (after Chang et al. 2021), which has to be given. Short and noisy clips.
+    Neural,
 }
 
 impl Algorithm {
     /// All algorithms.
-    pub const ALL: [Self; 3] = [Self::Wang, Self::Panako, Self::Haitsma];
+    pub const ALL: [Self; 4] = [Self::Wang, Self::Panako, Self::Haitsma, Self::Neural];
+    /// Those that need no network.
+    pub const WITHOUT_NETWORK: [Self; 3] = [Self::Wang, Self::Panako, Self::Haitsma];
 
     /// Its number in stored bytes.
     #[must_use]
@@ -31,6 +36,7 @@ impl Algorithm {
             Self::Wang => 1,
             Self::Panako => 2,
             Self::Haitsma => 3,
+            Self::Neural => 4,
         }
     }
 
@@ -47,6 +53,7 @@ impl Algorithm {
             Self::Wang => "wang",
             Self::Panako => "panako",
             Self::Haitsma => "haitsma",
+            Self::Neural => "neural",
         }
     }
 
@@ -181,6 +188,7 @@ impl Scheme {
             Algorithm::Wang => wang::MIN_DURATION,
             Algorithm::Panako => panako::MIN_DURATION,
             Algorithm::Haitsma => haitsma::Grid::of(self.profile).min_duration(),
+            Algorithm::Neural => neural::MIN_DURATION,
         }
     }
 
@@ -191,6 +199,7 @@ impl Scheme {
             Algorithm::Wang => wang::TICK_SECONDS,
             Algorithm::Panako => panako::TICK_SECONDS,
             Algorithm::Haitsma => haitsma::Grid::of(self.profile).tick_seconds(),
+            Algorithm::Neural => neural::TICK_SECONDS,
         }
     }
 
@@ -206,7 +215,7 @@ impl Scheme {
         self.profile
     }
 
-    /// CRC-32 of everything that must agree for two prints to mix.
+    /// CRC-32 of everything that must agree for two prints to mix; of neural ones the network comes on top.
     #[must_use]
     pub fn parameter_checksum(self) -> u32 {
         wire::parameter_checksum(self)
@@ -219,6 +228,7 @@ impl Scheme {
             Algorithm::Wang => landmark::Density::of(self.profile).key_bits(),
             Algorithm::Panako => triple::KEY_BITS,
             Algorithm::Haitsma => u32::BITS,
+            Algorithm::Neural => 0,
         }
     }
 }
@@ -248,6 +258,9 @@ pub enum Layer {
     Peaks(Vec<Peak>),
     /// A sub-fingerprint per tick (Haitsma).
     Bits(Vec<SubFingerprint>),
+    /// An embedding per tick one behind the other, as many numbers each as the print's [`EmbedderId`] says; zeros where there is none
+    /// (neural).
+    Embeddings(Vec<i8>),
 }
 
 impl Layer {
@@ -263,6 +276,7 @@ impl Layer {
         match self {
             Self::Peaks(peaks) => peaks.is_empty(),
             Self::Bits(frames) => frames.is_empty(),
+            Self::Embeddings(values) => values.iter().all(|&value| value == 0),
         }
     }
 }
@@ -292,13 +306,37 @@ pub struct Print {
     duration: f64,
     warnings: Vec<Warning>,
     layers: Vec<Layer>,
+    embedder: Option<EmbedderId>,
 }
 
 impl Print {
     /// A print of 1 to 8 layers, all of the kind that the algorithm makes, of a sound of `duration` seconds.
     #[must_use]
     pub(super) fn new(scheme: Scheme, duration: f64, warnings: Vec<Warning>, layers: Vec<Layer>) -> Self {
-        Self { scheme, duration, warnings, layers }
+        Self { scheme, duration, warnings, layers, embedder: None }
+    }
+
+    /// The same, made by a network.
+    #[must_use]
+    pub(super) fn by(self, embedder: Option<EmbedderId>) -> Self {
+        Self { embedder, ..self }
+    }
+
+    /// The network that made it; none of another algorithm than `neural`.
+    #[must_use]
+    pub fn embedder(&self) -> Option<&EmbedderId> {
+        self.embedder.as_ref()
+    }
+
+    /// CRC-32 of everything that must agree for two prints to mix.
+    #[must_use]
+    pub fn parameter_checksum(&self) -> u32 {
+        self.embedder.as_ref().map_or_else(|| self.scheme.parameter_checksum(), neural::parameter_checksum)
+    }
+
+    /// Numbers of an embedding.
+    pub(super) fn dimensions(&self) -> usize {
+        self.embedder.as_ref().map_or(1, |embedder| embedder.dimensions)
     }
 
     /// Algorithm and profile.
@@ -348,6 +386,7 @@ impl Print {
                 landmarks.iter().map(|landmark| Reference { key: landmark.hash >> unused_bits, tick: landmark.frame }).collect()
             }
             Some(Layer::Bits(frames)) => haitsma::references(frames, self.scheme.profile),
+            Some(Layer::Embeddings(values)) => neural::references(values, self.dimensions()),
             None => Vec::new(),
         }
     }
@@ -357,6 +396,7 @@ impl Print {
     pub fn rows(&self, layer: usize) -> Rows {
         match self.layers.get(layer) {
             Some(Layer::Bits(frames)) => Rows { bytes: haitsma::rows(frames), row_bytes: haitsma::ROW_BYTES },
+            Some(Layer::Embeddings(values)) => Rows { bytes: bytemuck::cast_slice(values).to_vec(), row_bytes: self.dimensions() },
             Some(Layer::Peaks(_)) | None => Rows { bytes: Vec::new(), row_bytes: 0 },
         }
     }

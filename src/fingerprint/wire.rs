@@ -1,13 +1,15 @@
 //! Prints as bytes, and comparisons that take the same time whatever the content.
 //!
 //! A print is a [`Header`] and its payload: duration in seconds f64 | warnings u32 | layers u32 | per layer: number of entries u32, entries
-//! of 8 bytes: peaks (t u32, f u16, level u16) or sub-fingerprints (bits u32, weak bits u32). Little-endian.
+//! of 8 bytes: peaks (t u32, f u16, level u16) or sub-fingerprints (bits u32, weak bits u32). Little-endian. A neural print tells before
+//! its layers which network made it (see [`EmbedderId`]), and its entries are the embeddings, an i8 per dimension.
 
+use super::embedder::{EmbedderId, UNIT};
 use super::haitsma::{self, SubFingerprint, WEAK_BITS};
 use super::landmark::{Density, TARGET_BINS, TARGET_FRAMES};
 use super::peaks::{Peak, PeakConfig};
 use super::print::{Algorithm, Layer, Print, Profile, Scheme, Warning};
-use super::{panako, triple, wang};
+use super::{neural, panako, triple, wang};
 use crate::error::{Error, Result};
 use crate::header::{HEADER_BYTES, Header};
 use crate::limits::CHANNELS;
@@ -36,6 +38,9 @@ impl Print {
         payload.extend_from_slice(&self.duration().to_le_bytes());
         payload.extend_from_slice(&self.warnings().iter().map(|warning| warning.bit()).sum::<u32>().to_le_bytes());
         payload.extend_from_slice(&(self.layers().len() as u32).to_le_bytes());
+        if let Some(embedder) = self.embedder() {
+            embedder.encode(&mut payload);
+        }
         for layer in self.layers() {
             match layer {
                 Layer::Peaks(peaks) => {
@@ -53,9 +58,14 @@ impl Print {
                         payload.extend_from_slice(&frame.weak.to_le_bytes());
                     }
                 }
+                Layer::Embeddings(values) => {
+                    payload.extend_from_slice(&((values.len() / self.dimensions()) as u32).to_le_bytes());
+                    payload.extend_from_slice(bytemuck::cast_slice(values));
+                }
             }
         }
-        let mut bytes = header(KIND_PRINT, self.scheme()).for_payload(&payload).to_bytes().to_vec();
+        let header = Header { parameter_crc: self.parameter_checksum(), ..header(KIND_PRINT, self.scheme()) };
+        let mut bytes = header.for_payload(&payload).to_bytes().to_vec();
         bytes.append(&mut payload);
         bytes
     }
@@ -83,21 +93,36 @@ impl Print {
         if !CHANNELS.contains(&layer_count) {
             return Err(reader.damaged(4, format!("{layer_count} layers")));
         }
+        let embedder = if scheme.algorithm() == Algorithm::Neural { Some(read_embedder(&mut reader, &header)?) } else { None };
         let mut layers = Vec::with_capacity(layer_count);
         for _ in 0..layer_count {
-            layers.push(read_layer(&mut reader, scheme)?);
+            layers.push(read_layer(&mut reader, scheme, embedder.as_ref())?);
         }
         if reader.left() > 0 {
             return Err(reader.damaged(0, format!("{} bytes behind the last layer", reader.left())));
         }
-        Ok(Self::new(scheme, duration, warnings, layers))
+        Ok(Self::new(scheme, duration, warnings, layers).by(embedder))
     }
 }
 
-fn read_layer(reader: &mut Reader<'_>, scheme: Scheme) -> Result<Layer> {
+/// The network that made a print, which the header's checksum of parameters covers.
+fn read_embedder(reader: &mut Reader<'_>, header: &Header) -> Result<EmbedderId> {
+    let embedder = EmbedderId::decode(reader)?;
+    let own_parameters = neural::parameter_checksum(&embedder);
+    if header.parameter_crc == own_parameters {
+        return Ok(embedder);
+    }
+    let found = header.parameter_crc;
+    let what =
+        format!("byte 12: the parameters have checksum {found:08x}, those of neural by {embedder} {own_parameters:08x}: extract it again");
+    Err(Error::invalid(what))
+}
+
+fn read_layer(reader: &mut Reader<'_>, scheme: Scheme, embedder: Option<&EmbedderId>) -> Result<Layer> {
     let count = u32::from_le_bytes(reader.take()?) as usize;
-    if count > reader.left() / ENTRY_BYTES {
-        return Err(reader.damaged(4, format!("{count} entries, but room for {}", reader.left() / ENTRY_BYTES)));
+    let entry_bytes = embedder.map_or(ENTRY_BYTES, |embedder| embedder.dimensions);
+    if count > reader.left() / entry_bytes {
+        return Err(reader.damaged(4, format!("{count} entries, but room for {}", reader.left() / entry_bytes)));
     }
     match scheme.algorithm() {
         Algorithm::Wang => read_peaks(reader, count, &wang::PEAKS),
@@ -113,7 +138,25 @@ fn read_layer(reader: &mut Reader<'_>, scheme: Scheme) -> Result<Layer> {
             }
             Ok(Layer::Bits(frames))
         }
+        Algorithm::Neural => {
+            let values = bytemuck::cast_slice(reader.slice(count * entry_bytes)?).to_vec();
+            match embeddings_fault(&values, entry_bytes) {
+                Some((entry, fault)) => Err(reader.damaged((count - entry) * entry_bytes, format!("embedding {entry} {fault}"))),
+                None => Ok(Layer::Embeddings(values)),
+            }
+        }
     }
+}
+
+/// The first embedding that no extraction gives, and what is wrong with it, in words. Lengths that differ would not compare.
+pub(super) fn embeddings_fault(values: &[i8], dimensions: usize) -> Option<(usize, String)> {
+    let length = |embedding: &[i8]| embedding.iter().map(|&value| f64::from(value) * f64::from(value)).sum::<f64>().sqrt();
+    let unit = f64::from(UNIT);
+    // Each number is rounded by up to a half.
+    let rounding = (dimensions as f64).sqrt() / 2.0;
+    let lengths = values.chunks_exact(dimensions).map(length).enumerate();
+    let mut wrong = lengths.filter(|&(_, length)| length != 0.0 && (length - unit).abs() > rounding);
+    wrong.next().map(|(entry, length)| (entry, format!("of length {length:.1}, not {unit}")))
 }
 
 fn read_peaks(reader: &mut Reader<'_>, count: usize, config: &PeakConfig) -> Result<Layer> {
@@ -202,6 +245,10 @@ pub(super) fn check_algorithm(header: &Header) -> Result<Scheme> {
         let name = algorithm.name();
         return Err(Error::invalid(format!("byte 10: profile {found} is unknown, read here are {known} of {name}: use a newer otolith")));
     };
+    if scheme.algorithm() == Algorithm::Neural && header.kind == KIND_PRINT {
+        // It covers the network, which the payload tells.
+        return Ok(scheme);
+    }
     let own_parameters = scheme.parameter_checksum();
     if header.parameter_crc != own_parameters {
         return Err(Error::invalid(format!(
@@ -232,6 +279,7 @@ pub(super) fn parameter_checksum(scheme: Scheme) -> u32 {
         }
         Algorithm::Panako => [&of_peaks(&panako::PEAKS)[..], &triple::PARAMETERS].concat(),
         Algorithm::Haitsma => haitsma::Grid::of(scheme.profile()).parameters().to_vec(),
+        Algorithm::Neural => neural::PARAMETERS.to_vec(),
     };
     let mut hasher = crc32fast::Hasher::new();
     for number in numbers {

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use semver::Version;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::mel_embedding;
 use super::parameters::fill_defaults;
 pub use super::parameters::{Consistency, Gain, Parameters, SEPARATOR_CONTRACTS};
 use crate::error::{Error, Result};
@@ -14,8 +15,9 @@ use crate::limits::SAMPLE_RATES;
 /// The layout of `manifest.json` that is read here.
 pub const SCHEMA: u64 = 1;
 /// Values of `kind` that are read here.
-pub const KINDS: [&str; 3] = [SEPARATOR, "beat", "embedder"];
+pub const KINDS: [&str; 3] = [SEPARATOR, "beat", EMBEDDER];
 const SEPARATOR: &str = "separator";
+const EMBEDDER: &str = "embedder";
 /// How many stems one network may give.
 pub const STEM_COUNTS: std::ops::RangeInclusive<usize> = 1..=8;
 /// Role of the graph of a model that has only one.
@@ -27,7 +29,7 @@ pub fn contracts(kind: &str) -> &'static [&'static str] {
     match kind {
         SEPARATOR => &SEPARATOR_CONTRACTS,
         "beat" => &["beat-activations", "beat-activations-causal"],
-        "embedder" => &["mel-embedding"],
+        EMBEDDER => &[mel_embedding::CONTRACT],
         _ => &[],
     }
 }
@@ -79,7 +81,7 @@ pub struct Entry {
     /// The stem that closes the sum to the mix. Default: the last. Beside a single stem it must be another name: that of the rest.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub residual: String,
-    /// Details of the contract. Those of other kinds than a separator are fixed, and what an entry says of them is not read.
+    /// Details of the contract. Those of beat networks are fixed, and what an entry says of them is not read.
     #[serde(default)]
     pub parameters: Parameters,
     /// Where it comes from, as its trainer wrote it.
@@ -177,10 +179,15 @@ impl Entry {
         known(value, "contract", contracts(&kind)).map_err(refuse)?;
         let mut value = value.clone();
         if let Some(keys) = value.as_object_mut() {
-            if kind == SEPARATOR {
-                fill_defaults(&contract, keys);
-            } else {
+            if kind == EMBEDDER {
+                let none = Map::new();
+                let parameters = keys.get("parameters").and_then(Value::as_object).unwrap_or(&none);
+                mel_embedding::check(parameters).map_err(refuse)?;
+            }
+            if kind == "beat" {
                 keys.remove("parameters");
+            } else {
+                fill_defaults(&contract, keys);
             }
         }
         let mut entry = Self::deserialize(&value).map_err(|error| refuse(format!("its manifest entry is wrong: {error}")))?;
@@ -255,6 +262,10 @@ impl Entry {
             return Err(format!("sample_rate must be in {low}..{high} Hz, got {}", self.sample_rate));
         }
         self.check_files()?;
+        if self.kind == EMBEDDER && self.sample_rate != mel_embedding::SAMPLE_RATE {
+            let wanted = mel_embedding::SAMPLE_RATE;
+            return Err(format!("sample_rate must be {wanted} Hz for contract {}, got {}", mel_embedding::CONTRACT, self.sample_rate));
+        }
         if self.kind != SEPARATOR {
             return Ok(());
         }

@@ -6,6 +6,7 @@ mod fused;
 mod graph;
 pub mod integrity;
 pub mod manifest;
+pub mod mel_embedding;
 #[cfg(feature = "neural")]
 pub mod named_graph;
 pub mod network;

@@ -1,24 +1,26 @@
-//! A separator's contract in its manifest entry: names, parameters and their defaults.
+//! A contract in its manifest entry: names, parameters and their defaults.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+
+use super::mel_embedding;
 
 /// Values of a separator's `contract` that are read here.
 pub const SEPARATOR_CONTRACTS: [&str; 4] = ["complex-mask", "complex-map", "waveform", "mdx"];
 /// Allowed lengths, in seconds, of the only chunk that a network takes.
 const FIXED_SECONDS: std::ops::RangeInclusive<f64> = 0.25..=60.0;
 
-/// Details of a separator's contract; a key that is absent has its contract's default.
+/// Details of a contract; a key that is absent has its contract's default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Parameters {
-    /// Samples of a transform frame. Default 4096, of `mdx` 6144.
+    /// Samples of a transform frame. Default 4096, of `mdx` 6144, of `mel-embedding` 2048.
     pub n_fft: usize,
-    /// Samples from frame to frame. Default 1024.
+    /// Samples from frame to frame, of `mel-embedding` from window to window. Default 1024, of `mel-embedding` 4000.
     pub hop: usize,
     /// Of `mdx`: bins from 0 Hz on that the network sees. Default 3072.
     pub bins: usize,
-    /// Frames of a network that takes no other number. Default: any number, of `mdx` 256.
+    /// Frames of a network that takes no other number. Default: any number, of `mdx` 256, of `mel-embedding` 32.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frames: Option<usize>,
     /// Of `waveform`: samples of a network that takes no other number. Default: any number.
@@ -33,6 +35,9 @@ pub struct Parameters {
     /// Name of a tensor that cuts the graph into a body and a head that works frame by frame.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub features: Option<String>,
+    /// Of `mel-embedding`: numbers of an embedding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dimensions: Option<usize>,
 }
 
 impl Default for Parameters {
@@ -47,6 +52,7 @@ impl Default for Parameters {
             gain: Gain::Std,
             consistency: Consistency::Energy,
             features: None,
+            dimensions: None,
         }
     }
 }
@@ -76,6 +82,7 @@ pub(super) fn fill_defaults(contract: &str, entry: &mut Map<String, Value>) {
     let defaults = match contract {
         "waveform" => json!({ "gain": "none", "consistency": "residual" }),
         "mdx" => json!({ "n_fft": 6144, "frames": 256, "gain": "none", "consistency": "residual" }),
+        mel_embedding::CONTRACT => json!({ "n_fft": mel_embedding::N_FFT, "hop": mel_embedding::HOP, "frames": mel_embedding::FRAMES }),
         _ => return,
     };
     let given = entry.entry("parameters").or_insert_with(|| json!({}));

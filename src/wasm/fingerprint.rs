@@ -1,4 +1,4 @@
-//! `Fingerprinter`, `Print` and `inspect`.
+//! `Fingerprinter`, `Print` and `inspect`; with feature `neural` also `EmbedderModel`.
 
 use js_sys::Object;
 use serde::Serialize;
@@ -22,7 +22,7 @@ pub struct Fingerprinter {
 
 #[wasm_bindgen]
 impl Fingerprinter {
-    /// Takes the sound. Options: `{ algorithm, profile, mix, silence }`.
+    /// Takes the sound. Options: `{ algorithm, profile, mix, silence, batch }`. Use `withNetwork` for algorithm neural.
     #[wasm_bindgen(constructor)]
     pub fn new(sound: Sound, options: Option<Object>) -> Result<Self> {
         let options: FingerprintOptions = options::parse("options", options)?;
@@ -115,6 +115,53 @@ impl Print {
 pub fn inspect(bytes: &[u8], options: Option<Object>) -> Result<String> {
     let options: InspectOptions = options::parse("options", options)?;
     inspect_bytes(bytes, options)
+}
+
+#[cfg(feature = "neural")]
+mod neural {
+    use std::sync::Arc;
+
+    use js_sys::Object;
+    use wasm_bindgen::JsValue;
+    use wasm_bindgen::prelude::wasm_bindgen;
+
+    use super::Fingerprinter;
+    use crate::fingerprint::{Embedder, Extraction, FingerprintOptions, Recipe};
+    use crate::model::NamedGraph;
+    use crate::wasm::audio::Sound;
+    use crate::wasm::model::parse_entry;
+    use crate::wasm::options;
+
+    /// The network of neural fingerprints, loaded and checked. Fingerprinters share it.
+    #[wasm_bindgen]
+    pub struct EmbedderModel {
+        embedder: Arc<Embedder>,
+    }
+
+    #[wasm_bindgen]
+    impl EmbedderModel {
+        /// Takes the manifest entry as JSON and the bytes of its file; checks digest and contract.
+        #[wasm_bindgen(constructor)]
+        pub fn new(#[wasm_bindgen(js_name = entryJson)] entry: &str, bytes: &[u8]) -> Result<Self, JsValue> {
+            let entry = parse_entry(entry)?;
+            let graph = NamedGraph::load(&entry, None, bytes)?;
+            let digest = graph.weight_hash().to_owned();
+            Ok(Self { embedder: Arc::new(Embedder::new(&entry, &digest, Box::new(graph))?) })
+        }
+    }
+
+    #[wasm_bindgen]
+    impl Fingerprinter {
+        /// A fingerprinter by the network that algorithm neural needs.
+        #[wasm_bindgen(js_name = withNetwork)]
+        pub fn with_network(sound: Sound, options: Option<Object>, model: &EmbedderModel) -> Result<Self, JsValue> {
+            let options: FingerprintOptions = options::parse("options", options)?;
+            let audio = sound.into_audio();
+            let embedder = Arc::clone(&model.embedder);
+            let extraction = Extraction::with_embedder(Recipe::new(&options)?, &audio, embedder, options.batch)?;
+            Ok(Self { extraction, audio })
+        }
+    }
 }
 
 /// A result as a plain object.

@@ -39,7 +39,7 @@ describe("arguments of the wrong kind are TypeErrors, thrown at once", () => {
     ["beats", { threshold: 2 }, "options.threshold must be in 0..1, got 2"],
     ["beats", { observationLambda: 1 }, "options.observationLambda must be in 2..64, got 1"],
     ["beats", { tempo: 1 }, "options.tempo is not an option here"],
-    ["fingerprint", { algorithm: "chroma" }, 'options.algorithm must be "wang" or "panako" or "haitsma", got "chroma"'],
+    ["fingerprint", { algorithm: "chroma" }, 'options.algorithm must be "wang" or "panako" or "haitsma" or "neural", got "chroma"'],
     ["fingerprint", { algorithm: "panako", profile: "dense" }, 'options.profile must be "default" or left out with algorithm panako'],
     ["fingerprint", { algorithm: "haitsma", profile: "large" }, 'options.profile must be "default" or left out with algorithm haitsma'],
     ["fingerprint", { profile: "5k" }, 'options.profile must be "default" or left out with algorithm wang, got "5k"'],

@@ -15,6 +15,9 @@ mod evaluation;
 mod input;
 #[path = "fingerprint/music.rs"]
 mod music;
+#[cfg(feature = "neural")]
+#[path = "fingerprint/neural.rs"]
+mod neural;
 #[path = "fingerprint_parity.rs"]
 mod parity;
 #[path = "fingerprint/power_cut.rs"]

@@ -46,6 +46,8 @@ macro_rules! kernel_outputs {
         let mut out = vec![0.0; length];
         twin::power(&spectrum(7, length), &mut out);
         all.push(("power", out));
+        let small = |values: &[f32]| values.iter().map(|value| (value * 1e4) as i32 as i8).collect::<Vec<_>>();
+        all.push(("dot_i8", vec![twin::dot_i8(&small(&a), &small(&b)) as f32]));
         let (mut re, mut im) = (vec![0.0; length], vec![0.0; length]);
         twin::split_complex(&spectrum(7, length), &mut re, &mut im);
         all.extend([("split_complex real", re), ("split_complex imaginary", im)]);

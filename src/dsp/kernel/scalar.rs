@@ -46,6 +46,12 @@ pub fn power(spectrum: &[Complex<f32>], power: &mut [f32]) {
     }
 }
 
+/// The sum of products of two lists of small integers.
+#[must_use]
+pub fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
+    a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
+}
+
 /// Real and imaginary parts of `spectrum`, apart.
 pub fn split_complex(spectrum: &[Complex<f32>], real: &mut [f32], imaginary: &mut [f32]) {
     for ((value, real), imaginary) in spectrum.iter().zip(real).zip(imaginary) {

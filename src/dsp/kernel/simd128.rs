@@ -4,8 +4,8 @@
 #![allow(unsafe_code)] // vector loads and stores take pointers; every one below stays inside a slice cut to whole lanes
 
 use core::arch::wasm32::{
-    f32x4_add, f32x4_div, f32x4_ge, f32x4_mul, f32x4_pmax, f32x4_splat, f32x4_sub, i32x4_bitmask, i32x4_shuffle, v128, v128_load,
-    v128_store,
+    f32x4_add, f32x4_div, f32x4_ge, f32x4_mul, f32x4_pmax, f32x4_splat, f32x4_sub, i16x8_load_extend_i8x8, i32x4_add, i32x4_bitmask,
+    i32x4_dot_i16x8, i32x4_extract_lane, i32x4_shuffle, i32x4_splat, v128, v128_load, v128_store,
 };
 
 use realfft::num_complex::Complex;
@@ -46,6 +46,22 @@ fn store_complex(values: &mut [Complex<f32>], at: usize, real: v128, imaginary: 
         v128_store(lanes.as_mut_ptr().cast(), i32x4_shuffle::<0, 4, 1, 5>(real, imaginary));
         v128_store(lanes.as_mut_ptr().cast::<v128>().add(1), i32x4_shuffle::<2, 6, 3, 7>(real, imaginary));
     }
+}
+
+/// The sum of products of two lists of small integers.
+#[must_use]
+pub fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
+    const BYTES: usize = 8;
+    let (a_whole, a_rest) = a.split_at(a.len().min(b.len()) / BYTES * BYTES);
+    let (b_whole, b_rest) = b.split_at(a_whole.len());
+    let mut sum = i32x4_splat(0);
+    for (a, b) in a_whole.chunks_exact(BYTES).zip(b_whole.chunks_exact(BYTES)) {
+        // SAFETY: both are eight readable bytes; loads need no alignment.
+        let (a, b) = unsafe { (i16x8_load_extend_i8x8(a.as_ptr()), i16x8_load_extend_i8x8(b.as_ptr())) };
+        sum = i32x4_add(sum, i32x4_dot_i16x8(a, b));
+    }
+    let lanes = i32x4_extract_lane::<0>(sum) + i32x4_extract_lane::<1>(sum) + i32x4_extract_lane::<2>(sum) + i32x4_extract_lane::<3>(sum);
+    lanes + scalar::dot_i8(a_rest, b_rest)
 }
 
 /// `values *= factors`.

@@ -62,7 +62,7 @@ impl Core {
         let (plan, number) = self.plan(place_bytes / PLACE_BYTES, usize::MAX);
         let mut written = self.receive(&mut stream, plan, place_bytes).await?;
         let tail_at = HEADER_BYTES + place_bytes;
-        let (roster, directory, checksums, row_bytes) = decode_tail(&written.tail, tail_at, scheme, postings as usize)?;
+        let (roster, directory, checksums, row_form) = decode_tail(&written.tail, tail_at, scheme, postings as usize)?;
         if (roster.tracks.len(), roster.parts.len()) != (track_count as usize, part_count as usize)
             || written.parts_needed > u64::from(part_count)
         {
@@ -81,7 +81,7 @@ impl Core {
         let tier = self.tier_of(postings as usize);
         let written = Written { roster, directory, checksums, places: written.places.take(), bytes: written.bytes };
         let segment = segment_of(written, number, tier);
-        let index = Index::of_segments(scheme, row_bytes, segment.into_iter().collect());
+        let index = Index::of_segments(scheme, row_form, segment.into_iter().collect());
         if let Some(volume) = self.volume_mut() {
             let segments: Vec<_> = index.segments().iter().collect();
             volume.checkpoint(io, &index, &segments, true).await?;

@@ -139,8 +139,8 @@ impl Core {
         let in_memory = self.index.segments().iter().map(|segment| segment.number + 1).max().unwrap_or(1);
         let number = self.volume.as_ref().map_or(in_memory, Volume::next_segment);
         let sink = if self.volume.is_some() { Sink::File(File::Segment(number)) } else { Sink::Memory };
-        let (key_bits, row_bytes) = (self.index.scheme().key_bits(), self.index.row_bytes());
-        (Plan { sink, is_resident, key_bits, row_bytes }, number)
+        let (key_bits, row_form) = (self.index.scheme().key_bits(), self.index.row_form().clone());
+        (Plan { sink, is_resident, key_bits, row_form }, number)
     }
 
     /// The first bytes of a segment's file.

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::postings::{Posting, Runs};
 use super::roster::{Part, Roster, Track};
+use super::rows::RowForm;
 use super::segment::Segment;
 use super::{KeyCount, Replace, check_id, check_metadata};
 use crate::error::{Error, Result};
+use crate::fingerprint::cells::Cells;
 use crate::fingerprint::matching::PART_TICKS;
 use crate::fingerprint::print::{Print, Scheme};
 
@@ -21,15 +23,16 @@ pub struct Prepared {
     parts: Vec<Part>,
     /// By part of the track, from 0.
     postings: Vec<Posting>,
-    row_bytes: usize,
+    row_form: RowForm,
 }
 
 /// The catalogue's content.
 #[derive(Debug, Clone)]
 pub struct Index {
     scheme: Scheme,
-    /// Bytes of a row; 0 until a print has rows.
-    row_bytes: usize,
+    row_form: RowForm,
+    /// Cells of the rows, where they are sorted into some.
+    cells: Option<Cells>,
     segments: Vec<Segment>,
     recent: Roster,
     runs: Runs,
@@ -46,7 +49,8 @@ impl Index {
     pub fn new(scheme: Scheme) -> Self {
         Self {
             scheme,
-            row_bytes: 0,
+            row_form: RowForm::default(),
+            cells: None,
             segments: Vec::new(),
             recent: Roster::default(),
             runs: Runs::default(),
@@ -58,9 +62,10 @@ impl Index {
     }
 
     /// An index of segments, oldest first, some of whose tracks may be dead.
-    pub fn of_segments(scheme: Scheme, row_bytes: usize, segments: Vec<Segment>) -> Self {
-        let mut index = Self { row_bytes, segments, ..Self::new(scheme) };
+    pub fn of_segments(scheme: Scheme, row_form: RowForm, segments: Vec<Segment>) -> Self {
+        let mut index = Self { row_form, segments, ..Self::new(scheme) };
         index.register();
+        index.sort_into_cells();
         index
     }
 
@@ -68,9 +73,26 @@ impl Index {
         self.scheme
     }
 
-    /// Bytes of a row.
-    pub fn row_bytes(&self) -> usize {
-        self.row_bytes
+    /// What its rows are.
+    pub fn row_form(&self) -> &RowForm {
+        &self.row_form
+    }
+
+    /// The cells of its rows, if they are sorted into some.
+    pub fn cells(&self) -> Option<&Cells> {
+        self.cells.as_ref()
+    }
+
+    pub(super) fn take_cells(&mut self) -> Option<Cells> {
+        self.cells.take()
+    }
+
+    pub(super) fn set_cells(&mut self, cells: Option<Cells>) {
+        self.cells = cells;
+    }
+
+    pub(super) fn rosters_mut(&mut self) -> impl Iterator<Item = &mut Roster> {
+        self.segments.iter_mut().map(|segment| &mut segment.roster).chain([&mut self.recent])
     }
 
     pub fn segments(&self) -> &[Segment] {
@@ -138,7 +160,7 @@ impl Index {
     /// Checks that a print fits.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] for a print of another scheme.
+    /// [`Error::InvalidInput`] for a print of another scheme or by another network.
     pub fn check_print(&self, print: &Print) -> Result<()> {
         if print.scheme() != self.scheme {
             let (given, own) = (print.scheme(), self.scheme);
@@ -146,7 +168,7 @@ impl Index {
                 "the print is {given}, the catalogue holds {own}: extract it with the catalogue's options"
             )));
         }
-        Ok(())
+        self.row_form.check(print)
     }
 
     /// Checks an enrolment and cuts its print; the index stays as it is.
@@ -162,7 +184,7 @@ impl Index {
             return Err(Error::invalid(format!("id {id:?} is enrolled already: choose another, or replace it with replace: true")));
         }
         let (parts, postings, row_bytes) = cut(print);
-        self.checked(id, metadata, print.duration(), parts, postings, row_bytes)
+        self.checked(id, metadata, print.duration(), parts, postings, RowForm::of(print, row_bytes))
     }
 
     fn checked(
@@ -172,7 +194,7 @@ impl Index {
         duration: f64,
         parts: Vec<Part>,
         postings: Vec<Posting>,
-        row_bytes: usize,
+        row_form: RowForm,
     ) -> Result<Prepared> {
         let given = self.rosters().map(|roster| roster.parts.len()).sum::<usize>() + parts.len();
         if given > PARTS {
@@ -187,7 +209,7 @@ impl Index {
             first_part: 0,
             part_count: 0,
         };
-        Ok(Prepared { track, parts, postings, row_bytes })
+        Ok(Prepared { track, parts, postings, row_form })
     }
 
     /// As [`Index::prepare`] for landmarks that are no print: key and tick each, in the order of ticks.
@@ -211,23 +233,26 @@ impl Index {
         for (key, tick) in landmarks {
             place(&mut parts, &mut postings, 0, key, tick);
         }
-        self.checked(id, metadata, duration, parts, postings, self.row_bytes)
+        self.checked(id, metadata, duration, parts, postings, RowForm::default())
     }
 
     /// Takes a prepared track; a live one of its id makes room.
     pub fn commit(&mut self, prepared: Prepared) {
-        let Prepared { track, parts, mut postings, row_bytes } = prepared;
+        let Prepared { track, parts, mut postings, row_form } = prepared;
         self.bury(&track.id);
         let base = self.recent.parts.len() as u32;
         for posting in &mut postings {
             posting.part += base;
         }
-        self.row_bytes = self.row_bytes.max(row_bytes);
+        if self.row_form.bytes == 0 && row_form.bytes > 0 {
+            self.row_form = row_form;
+        }
         self.live.insert(track.id.clone(), (RECENT, self.recent.tracks.len() as u32));
         self.live_parts += parts.len();
         self.live_ticks += ticks_of(&parts);
         self.recent.add(track, parts);
         self.runs.add(postings);
+        self.sort_into_cells();
     }
 
     /// Marks a track as removed. Returns whether there was one.
@@ -297,7 +322,7 @@ impl Index {
     pub fn bytes(&self) -> usize {
         let text: usize = self.live.keys().map(|id| id.len() + 48).sum();
         let segments: usize = self.segments.iter().map(Segment::bytes).sum();
-        text + segments + self.runs.bytes() + self.rosters().map(Roster::bytes).sum::<usize>()
+        text + segments + self.cells.as_ref().map_or(0, Cells::bytes) + self.runs.bytes() + self.rosters().map(Roster::bytes).sum::<usize>()
     }
 
     /// Bytes of postings and directories, in memory and in files.
@@ -351,7 +376,7 @@ fn cut(print: &Print) -> (Vec<Part>, Vec<Posting>, usize) {
             let part = match parts[first..].iter_mut().find(|part: &&mut Part| part.index == index) {
                 Some(part) => part,
                 None => {
-                    parts.push(Part { track: 0, layer: number, index, ticks: 0, rows: Vec::new() });
+                    parts.push(Part { track: 0, layer: number, index, ticks: 0, rows: Vec::new(), cells: Vec::new() });
                     let Some(last) = parts.last_mut() else { continue };
                     last
                 }
@@ -386,7 +411,7 @@ fn order(parts: &mut Vec<Part>, postings: &mut [Posting]) {
 fn place(parts: &mut Vec<Part>, postings: &mut Vec<Posting>, layer: u8, key: u32, tick: u32) {
     let (index, time) = (tick / PART_TICKS, tick % PART_TICKS);
     if parts.last().is_none_or(|part| (part.layer, part.index) != (layer, index)) {
-        parts.push(Part { track: 0, layer, index, ticks: 0, rows: Vec::new() });
+        parts.push(Part { track: 0, layer, index, ticks: 0, rows: Vec::new(), cells: Vec::new() });
     }
     if let Some(part) = parts.last_mut() {
         part.ticks = part.ticks.max(time + 1);

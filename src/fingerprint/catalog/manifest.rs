@@ -1,11 +1,12 @@
 //! The manifest: which segments make up a catalogue, which of their tracks are removed, and which log goes on from there.
 //!
-//! [`Header`] (kind 3) | generation u64 | first log u32 | next segment u32 | row length u32 | segments u32, per segment: number u32, tier
+//! [`Header`] (kind 3) | generation u64 | first log u32 | next segment u32 | form of rows | segments u32, per segment: number u32, tier
 //! u32, postings u64, length of the file u64 | removed tracks u32, per track: position of the segment u32, number u32.
 
 use std::collections::BTreeSet;
 
 use super::io::File;
+use super::rows::RowForm;
 use crate::error::Result;
 use crate::fingerprint::print::Scheme;
 use crate::fingerprint::wire::{KIND_MANIFEST, MAGIC, Reader, check_algorithm, check_kind, header};
@@ -24,7 +25,7 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
     pub scheme: Scheme,
-    pub row_bytes: usize,
+    pub row_form: RowForm,
     /// Rises with every manifest written.
     pub generation: u64,
     /// The log whose records come on top; those numbered behind it too.
@@ -50,9 +51,11 @@ impl Manifest {
     /// Its bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut payload = self.generation.to_le_bytes().to_vec();
-        for number in [self.log, self.next_segment, self.row_bytes as u32, self.segments.len() as u32] {
+        for number in [self.log, self.next_segment] {
             payload.extend_from_slice(&number.to_le_bytes());
         }
+        self.row_form.encode(&mut payload);
+        payload.extend_from_slice(&(self.segments.len() as u32).to_le_bytes());
         for entry in &self.segments {
             payload.extend_from_slice(&entry.number.to_le_bytes());
             payload.extend_from_slice(&entry.tier.to_le_bytes());
@@ -80,8 +83,9 @@ impl Manifest {
         header.check_payload(payload)?;
         let mut reader = Reader::new(payload, HEADER_BYTES);
         let generation = u64::from_le_bytes(reader.take()?);
-        let mut number = || Ok::<u32, crate::Error>(u32::from_le_bytes(reader.take()?));
-        let (log, next_segment, row_bytes, segment_count) = (number()?, number()?, number()? as usize, number()?);
+        let (log, next_segment) = (u32::from_le_bytes(reader.take()?), u32::from_le_bytes(reader.take()?));
+        let row_form = RowForm::decode(&mut reader, scheme)?;
+        let segment_count = u32::from_le_bytes(reader.take()?);
         let mut segments = Vec::new();
         for _ in 0..segment_count {
             segments.push(Entry {
@@ -99,6 +103,6 @@ impl Manifest {
         if reader.left() > 0 {
             return Err(reader.damaged(0, format!("{} bytes behind the last removed track", reader.left())));
         }
-        Ok(Self { scheme, row_bytes, generation, log, next_segment, segments, tombstones })
+        Ok(Self { scheme, row_form, generation, log, next_segment, segments, tombstones })
     }
 }

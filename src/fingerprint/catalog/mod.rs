@@ -15,6 +15,7 @@ mod log;
 mod manifest;
 mod postings;
 mod roster;
+mod rows;
 mod search;
 mod segment;
 pub mod store;

@@ -1,6 +1,7 @@
 //! Tracks and the parts they are cut into: what the postings of a segment refer to.
 
 use crate::error::Result;
+use crate::fingerprint::cells::CELLS_OF_ONE;
 use crate::fingerprint::matching::PART_TICKS;
 use crate::fingerprint::wire::Reader;
 
@@ -33,6 +34,8 @@ pub struct Part {
     pub ticks: u32,
     /// Rows for verification, one per tick; empty for landmarks.
     pub rows: Vec<u8>,
+    /// The cells of each row, where rows are sorted into cells. They are not stored.
+    pub cells: Vec<[u16; CELLS_OF_ONE]>,
 }
 
 /// Tracks and parts, each numbered from 0. The parts of a track follow each other.
@@ -99,7 +102,7 @@ impl Roster {
     /// Bytes held, about.
     pub fn bytes(&self) -> usize {
         let text: usize = self.tracks.iter().map(|track| track.id.len() + track.metadata.len()).sum();
-        let rows: usize = self.parts.iter().map(|part| part.rows.len()).sum();
+        let rows: usize = self.parts.iter().map(|part| part.rows.len() + part.cells.len() * size_of::<[u16; CELLS_OF_ONE]>()).sum();
         text + rows + self.tracks.capacity() * size_of::<Track>() + self.parts.capacity() * size_of::<Part>()
     }
 
@@ -152,7 +155,7 @@ impl Roster {
                 if rows.len() > ticks as usize * row_bytes {
                     return Err(reader.damaged(0, format!("{} bytes of rows for {ticks} ticks of {row_bytes} bytes", rows.len())));
                 }
-                parts.push(Part { track: 0, layer, index, ticks, rows: rows.to_vec() });
+                parts.push(Part { track: 0, layer, index, ticks, rows: rows.to_vec(), cells: Vec::new() });
             }
             let track = Track { id, metadata, duration, is_live: true, postings, first_part: 0, part_count: 0 };
             roster.add(track, parts);

@@ -7,6 +7,7 @@ use super::io::{File, Io, Reply, Request};
 use super::postings::{PAGE_PLACES, PLACE_BYTES, Posting, gallop, places};
 use super::roster::{Part, Roster, Track};
 use crate::error::{Error, Result};
+use crate::fingerprint::cells::{CELLS_OF_ONE, Cells};
 use crate::fingerprint::matching::{Effort, Hit, Match, MatchOptions, PART_TICKS, Probe, Query, Searched};
 use crate::fingerprint::print::Print;
 
@@ -288,5 +289,21 @@ impl Searched for View<'_> {
 
     fn rows(&self, part: u32) -> &[u8] {
         self.part(part).map_or(&[], |(part, _)| &part.rows)
+    }
+
+    fn live_parts(&self) -> impl Iterator<Item = u32> {
+        let bases = self.bases.iter().copied().chain([self.recent_base]);
+        self.index.rosters().zip(bases).flat_map(|(roster, base)| {
+            let live = roster.tracks.iter().filter(|track| track.is_live);
+            live.flat_map(move |track| base + track.first_part..base + track.first_part + track.part_count)
+        })
+    }
+
+    fn cells(&self) -> Option<&Cells> {
+        self.index.cells()
+    }
+
+    fn cells_of_rows(&self, part: u32) -> &[[u16; CELLS_OF_ONE]] {
+        self.part(part).map_or(&[], |(part, _)| &part.cells)
     }
 }

@@ -1,7 +1,7 @@
 //! Segments: immutable, sorted pieces of a catalogue, in memory or in a file of their own.
 //!
 //! A segment's file: [`Header`] (kind 2, payload length "stream") | places, 5 bytes each, sorted by key, part, time | tail | footer.
-//! The tail holds: row length u32 | directory | CRC-32 per page of places | roster (see their `encode`). The footer: length of the tail
+//! The tail holds: form of rows | directory | CRC-32 per page of places | roster (see their `encode`). The footer: length of the tail
 //! u64 | CRC-32 of the tail u32 | CRC-32 of these twelve bytes u32. So a file can be written front to back, and opened without its places.
 
 use std::ops::Range;
@@ -10,6 +10,7 @@ use super::directory::Directory;
 use super::io::{File, Io};
 use super::postings::{PAGE_BYTES, PAGE_PLACES, PLACE_BYTES, room_for_places};
 use super::roster::Roster;
+use super::rows::RowForm;
 use crate::error::{Error, Result};
 use crate::fingerprint::print::Scheme;
 use crate::fingerprint::wire::{KIND_SEGMENT, MAGIC, Reader, check_algorithm, check_kind};
@@ -183,9 +184,10 @@ impl Footer {
     }
 }
 
-/// The tail of a segment whose rows have `row_bytes` bytes.
-pub fn encode_tail(roster: &Roster, directory: &Directory, checksums: &[u32], row_bytes: usize) -> Vec<u8> {
-    let mut tail = (row_bytes as u32).to_le_bytes().to_vec();
+/// The tail of a segment.
+pub fn encode_tail(roster: &Roster, directory: &Directory, checksums: &[u32], row_form: &RowForm) -> Vec<u8> {
+    let mut tail = Vec::new();
+    row_form.encode(&mut tail);
     directory.encode(&mut tail);
     for checksum in checksums {
         tail.extend_from_slice(&checksum.to_le_bytes());
@@ -194,24 +196,24 @@ pub fn encode_tail(roster: &Roster, directory: &Directory, checksums: &[u32], ro
     tail
 }
 
-/// Reads a tail that begins at byte `offset`, of a segment of `postings` postings. The last of what is given are the bytes of a row.
+/// Reads a tail that begins at byte `offset`, of a segment of `postings` postings. The last of what is given is what its rows are.
 ///
 /// # Errors
 /// [`Error::InvalidInput`] with the byte.
-pub fn decode_tail(tail: &[u8], offset: usize, scheme: Scheme, postings: usize) -> Result<(Roster, Directory, Vec<u32>, usize)> {
+pub fn decode_tail(tail: &[u8], offset: usize, scheme: Scheme, postings: usize) -> Result<(Roster, Directory, Vec<u32>, RowForm)> {
     let mut reader = Reader::new(tail, offset);
-    let row_bytes = u32::from_le_bytes(reader.take()?) as usize;
+    let row_form = RowForm::decode(&mut reader, scheme)?;
     let directory = Directory::decode(&mut reader, scheme.key_bits(), postings)?;
     let mut checksums = Vec::new();
     for _ in 0..postings.div_ceil(PAGE_PLACES) {
         checksums.push(u32::from_le_bytes(reader.take()?));
     }
-    let roster = Roster::decode(&mut reader, row_bytes)?;
+    let roster = Roster::decode(&mut reader, row_form.bytes)?;
     if reader.left() > 0 || roster.postings() != postings {
         let found = format!("{} postings in its tracks, {postings} in all, {} bytes left over", roster.postings(), reader.left());
         return Err(reader.damaged(0, found));
     }
-    Ok((roster, directory, checksums, row_bytes))
+    Ok((roster, directory, checksums, row_form))
 }
 
 fn check_header(head: &[u8], scheme: Scheme) -> Result<()> {

@@ -12,6 +12,7 @@ use super::index::Index;
 use super::io::{File, Io, Request};
 use super::log::{Record, Records, check_log_header, log_header};
 use super::manifest::{Entry, Manifest};
+use super::rows::RowForm;
 use super::segment::Segment;
 use super::{Recovered, Replace};
 use crate::error::{Error, Result};
@@ -112,7 +113,7 @@ impl Volume {
         };
         let manifest = Manifest {
             scheme,
-            row_bytes: index.row_bytes(),
+            row_form: index.row_form().clone(),
             generation: self.generation + 1,
             log: if new_log { log } else { self.first_log },
             next_segment: segments.iter().map(|segment| segment.number + 1).fold(self.next_segment, u32::max),
@@ -218,8 +219,15 @@ pub async fn open(io: &Io, asked: Option<Scheme>, resident_bytes: usize) -> Resu
     if first.is_none() && slots > 0 {
         return Err(first_error.unwrap_or_else(|| Error::internal("a catalogue without a state")));
     }
-    let nothing =
-        Manifest { scheme, row_bytes: 0, generation: 0, log: FIRST_LOG, next_segment: 1, segments: Vec::new(), tombstones: Vec::new() };
+    let nothing = Manifest {
+        scheme,
+        row_form: RowForm::default(),
+        generation: 0,
+        log: FIRST_LOG,
+        next_segment: 1,
+        segments: Vec::new(),
+        tombstones: Vec::new(),
+    };
     let (index, mut volume) = load(io, &nothing, scheme, resident_bytes, &mut recovered).await?;
     volume.adopt(&nothing, 0, None);
     Ok((index, volume, recovered))
@@ -274,7 +282,7 @@ async fn load(io: &Io, manifest: &Manifest, scheme: Scheme, resident_bytes: usiz
         let track = segments.get_mut(position as usize).and_then(|segment| segment.roster.tracks.get_mut(track as usize));
         track.ok_or_else(|| Error::damaged_file(manifest.slot(), 0, "a removed track that is not there"))?.is_live = false;
     }
-    let mut index = Index::of_segments(scheme, manifest.row_bytes, segments);
+    let mut index = Index::of_segments(scheme, manifest.row_form.clone(), segments);
     let mut volume = Volume { log: manifest.log, ..Volume::default() };
     replay(io, manifest, &mut index, &mut volume, recovered).await?;
     Ok((index, volume))

@@ -8,6 +8,7 @@ use super::directory::{Directory, DirectoryBuilder};
 use super::io::{File, Io, Request};
 use super::postings::{PAGE_BYTES, PAGE_PLACES, PLACE_BYTES, Posting, places, put_place, room_for_places};
 use super::roster::Roster;
+use super::rows::RowForm;
 use super::segment::{Footer, Segment, encode_tail};
 use crate::error::{Error, Result};
 
@@ -101,7 +102,7 @@ pub fn record(content: &[u8]) -> Vec<u8> {
 }
 
 /// How a segment is written.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// Where its bytes go.
     pub sink: Sink,
@@ -109,8 +110,8 @@ pub struct Plan {
     pub is_resident: bool,
     /// Bits of a key.
     pub key_bits: u32,
-    /// Bytes of a row.
-    pub row_bytes: usize,
+    /// What the rows are.
+    pub row_form: RowForm,
 }
 
 /// A written segment.
@@ -197,7 +198,7 @@ pub async fn merge(io: &Io, sources: &[Source<'_>], plan: Plan, head: &[u8]) -> 
         }
     }
     let directory = builder.finish()?;
-    let tail = encode_tail(&roster, &directory, &checksums, plan.row_bytes);
+    let tail = encode_tail(&roster, &directory, &checksums, &plan.row_form);
     let footer = Footer { tail_bytes: tail.len() as u64, tail_checksum: crc32fast::hash(&tail) };
     output.write(&tail).await?;
     output.write(&footer.encode()).await?;

@@ -4,14 +4,17 @@
 //! them as a vote; [`Query::matches`] finds the places that votes agree on and says how unlikely they are by chance.
 
 mod bits;
+mod embeddings;
 mod offsets;
 mod scales;
 
 use serde::{Deserialize, Serialize};
 
 use self::bits::BitBallot;
+use self::embeddings::EmbeddingSearch;
 use self::offsets::Ballot;
 use self::scales::ScaleBallot;
+use super::cells::{CELLS_OF_ONE, Cells};
 use super::confidence;
 use super::landmark::Pairing;
 use super::peaks::Peak;
@@ -91,7 +94,7 @@ pub struct Hit {
     /// -log10 of the number of places at which chance alone would look as good (see [`confidence::evidence`]).
     #[serde(skip)]
     pub evidence: f64,
-    /// What of the query agrees: distinct anchors; for Haitsma and Kalker probes that led there.
+    /// What of the query agrees: distinct anchors; for Haitsma and Kalker probes that led there, for neural windows.
     pub votes: u32,
     /// Where in the reference the query starts; negative if the query starts earlier.
     pub offset: f64,
@@ -195,6 +198,12 @@ pub trait Searched {
     fn continues(&self, part: u32, next: u32) -> bool;
     /// The rows of a part (see [`super::print::Rows`]), tick by tick from its start.
     fn rows(&self, part: u32) -> &[u8];
+    /// The live parts.
+    fn live_parts(&self) -> impl Iterator<Item = u32>;
+    /// The cells that rows are sorted into, if they are.
+    fn cells(&self) -> Option<&Cells>;
+    /// The cells of each row of a part.
+    fn cells_of_rows(&self, part: u32) -> &[[u16; CELLS_OF_ONE]];
 }
 
 /// A range of keys to look up, both ends with it.
@@ -241,6 +250,7 @@ enum Search {
     Offsets(Ballot),
     Scales(ScaleBallot),
     Bits(BitBallot),
+    Embeddings(EmbeddingSearch),
 }
 
 impl Query {
@@ -273,6 +283,14 @@ impl Query {
                     for (piece, start) in frames.chunks(QUERY_TICKS as usize).zip((0..).step_by(QUERY_TICKS as usize)) {
                         let ballot = BitBallot::new(piece, start, scheme.profile(), effort);
                         queries.push(Self::new(scheme, options, ballot.probes(), Search::Bits(ballot)));
+                    }
+                }
+                Layer::Embeddings(values) => {
+                    let dimensions = print.dimensions();
+                    let pieces = values.chunks(QUERY_TICKS as usize * dimensions).zip((0..).step_by(QUERY_TICKS as usize));
+                    for (piece, start) in pieces {
+                        let search = EmbeddingSearch::new(piece, dimensions, start);
+                        queries.push(Self::new(scheme, options, Vec::new(), Search::Embeddings(search)));
                     }
                 }
             }
@@ -315,6 +333,8 @@ impl Query {
                 Search::Offsets(ballot) => ballot.vote(asker, postings.clone()),
                 Search::Scales(ballot) => ballot.vote(asker, postings.clone()),
                 Search::Bits(ballot) => ballot.vote(asker, postings.clone()),
+                // They ask for no keys.
+                Search::Embeddings(_) => {}
             }
         }
     }
@@ -325,6 +345,7 @@ impl Query {
             Search::Offsets(ballot) => ballot.matches(self.per_part, searched),
             Search::Scales(ballot) => ballot.matches(self.per_part, searched),
             Search::Bits(ballot) => ballot.matches(self.per_part, searched),
+            Search::Embeddings(search) => search.matches(self.per_part, searched),
         };
         let tick = self.scheme.tick_seconds();
         let mut matches: Vec<Match> = found

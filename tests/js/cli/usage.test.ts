@@ -45,7 +45,7 @@ describe("a wrong call has status 2, a sentence on standard error and nothing on
     [["separate", "x/a.wav", "y/a.flac", "--out", "o"], "would both write"],
     [["fingerprint", "a.wav"], "--out"],
     [["fingerprint", "a.wav", "b.wav", "--out", "o"], "takes one file"],
-    [["fingerprint", "a.wav", "--out", "o", "--algorithm", "chroma"], "--algorithm must be wang or panako or haitsma"],
+    [["fingerprint", "a.wav", "--out", "o", "--algorithm", "chroma"], "--algorithm must be wang or panako or haitsma or neural"],
     [["fingerprint", "a.wav", "--out", "o", "--silence=-10"], "--silence must be a number in -100..-20"],
     [["enrol", "catalog"], "at least one sound file"],
     [["enrol", "catalog", "a.wav", "b.wav", "--id", "one"], "--id names one song"],

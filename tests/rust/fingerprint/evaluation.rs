@@ -26,10 +26,11 @@ fn print(samples: &[f32], scheme: Scheme) -> Print {
     Extraction::whole(Recipe { scheme, mix: Mix::Mean, silence: None }, &audio).unwrap()
 }
 
-/// The schemes that `OTOLITH_ALGORITHM` names, all by default.
+/// The schemes that `OTOLITH_ALGORITHM` names, all that need no network by default.
 fn schemes() -> Vec<Scheme> {
     let wanted = std::env::var("OTOLITH_ALGORITHM").ok();
-    Scheme::all().filter(|scheme| wanted.as_ref().is_none_or(|wanted| name(*scheme) == *wanted)).collect()
+    let without_network = Scheme::all().filter(|scheme| scheme.algorithm() != Algorithm::Neural);
+    without_network.filter(|scheme| wanted.as_ref().is_none_or(|wanted| name(*scheme) == *wanted)).collect()
 }
 
 fn name(scheme: Scheme) -> String {

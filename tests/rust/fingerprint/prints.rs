@@ -9,7 +9,7 @@ use super::music::music;
 use super::parity::Native;
 
 fn schemes() -> Vec<Scheme> {
-    Scheme::all().collect()
+    Scheme::all().filter(|scheme| scheme.algorithm() != Algorithm::Neural).collect()
 }
 
 fn extract(scheme: Scheme, channels: Vec<Vec<f32>>, rate: u32) -> otolith::Result<Print> {

@@ -332,7 +332,7 @@ fn main() {
     let threads = rest.first().map_or(1, |threads| threads.parse().unwrap());
     let only = rest.get(1);
     let algorithms: Vec<Algorithm> =
-        Algorithm::ALL.into_iter().filter(|algorithm| only.is_none_or(|only| only == algorithm.name())).collect();
+        Algorithm::WITHOUT_NETWORK.into_iter().filter(|algorithm| only.is_none_or(|only| only == algorithm.name())).collect();
     let count = |text: &String| text.parse::<u64>().unwrap();
     let (references, queries, strangers, folder) = (count(references), count(queries), count(strangers), Path::new(folder));
     let catalogs: Vec<Catalog> = algorithms.iter().map(|&algorithm| Catalog::new(scheme(algorithm))).collect();
