@@ -4,6 +4,7 @@ pub mod activity;
 pub mod activity_classifier;
 pub mod biquad;
 pub mod constant_q;
+pub mod half_band;
 pub mod kernel;
 pub mod lanes;
 pub mod mel;
