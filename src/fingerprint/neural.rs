@@ -1,7 +1,7 @@
 //! Embeddings of a second of sound every half second, by a trained network.
 //!
-//! The front end is that of the contract [`mel_embedding`]: windows of 8 000 samples at 8 kHz every 4 000, 480 zeros before and behind
-//! each; 32 frames of 1 024 samples under a periodic Hann window, 256 mel bands of their power, in decibels from 80 below the window's
+//! The front end is that of the contract [`mel_embedding`](crate::model::mel_embedding): windows of 8 000 samples at 8 kHz every 4 000,
+//! 480 zeros before and behind each; 32 frames of 1 024 samples under a periodic Hann window, 256 mel bands of their power, in decibels from 80 below the window's
 //! loudest to it, mapped to -1..1. Window i is slot i mod N of a batch of N, the last batch filled up with zeros, so that what comes out
 //! depends on N and not on how the sound was cut.
 
