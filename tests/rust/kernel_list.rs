@@ -85,6 +85,7 @@ pub fn expected(length: usize) -> Vec<Vec<f64>> {
     let of = |f: &dyn Fn(usize) -> f64| (0..length).map(f).collect::<Vec<f64>>();
     let (s, other) = (spectrum(7, length), spectrum(8, length));
     let floor = f64::from(1e-8f32);
+    let small = |value: f64| f64::from((value as f32 * 1e4) as i32 as i8);
     let total = of(&|n| 0.5 + a[n] * a[n] + b[n] * b[n] + floor);
     let share = |n: usize| (a[n] * a[n] + b[n] * b[n] + floor) / total[n];
     vec![
@@ -94,6 +95,7 @@ pub fn expected(length: usize) -> Vec<Vec<f64>> {
         of(&|n| a[n] - b[n]),
         of(&|n| b[n] + c[n] * (a[n] - b[n])),
         of(&|n| f64::from(s[n].re).powi(2) + f64::from(s[n].im).powi(2)),
+        vec![(0..length).map(|n| small(a[n]) * small(b[n])).sum()],
         of(&|n| f64::from(s[n].re)),
         of(&|n| f64::from(s[n].im)),
         (0..length).flat_map(|n| [a[n], b[n]]).collect(),
