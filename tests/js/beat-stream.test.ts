@@ -22,9 +22,10 @@ describe("a beat stream", () => {
     const events = await hear(1_000);
     using stream = await engine.beatStream({ sampleRate: rate, method: "flux" });
     expect(events.length).toBeGreaterThanOrEqual(16);
-    for (const { kind, time, emittedAt, bpm } of events.slice(4)) {
+    for (const { kind, time, emittedAt, bpm, extrapolated } of events.slice(4)) {
       expect(kind).toBe("beat");
-      expect(Math.abs(((time + 0.25) % 0.5) - 0.25)).toBeLessThan(0.007);
+      // After the last click a beat is where the tempo puts it.
+      expect(Math.abs(((time + 0.25) % 0.5) - 0.25)).toBeLessThan(extrapolated ? 0.03 : 0.007);
       expect(Math.abs(bpm - 120)).toBeLessThan(1);
       expect(emittedAt - time).toBeLessThanOrEqual(stream.latency);
     }
