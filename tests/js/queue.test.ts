@@ -33,9 +33,9 @@ describe("the queue of separations", () => {
     } as typeof postMessage;
     const own = await createEngine({ workers: 4, tier: "vip", models: { quarters } });
     try {
-      const song = () => ({ channels: [noise(14 * 44_100)], sampleRate: 44_100 });
+      const song = () => ({ channels: [noise(60 * 44_100)], sampleRate: 44_100 });
       const running = own.separate(song(), { ...options, chunk: 6, collect: false });
-      // Held by its reader, who takes nothing more.
+      // Held by its reader, who takes nothing more: it has more chunks than may lie unread.
       await running[Symbol.asyncIterator]().next();
       const before = started;
       const waiting = Array.from({ length: 20 }, () => own.separate(new Blob([new Uint8Array(9)]), options));
