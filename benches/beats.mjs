@@ -95,7 +95,9 @@ if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(repo
 console.log(JSON.stringify(report, null, 2));
 
 function decode() {
-  const decoder = new rooms.Decoder(readFileSync(song), basename(song), {});
+  const bytes = readFileSync(song);
+  const file = { size: bytes.length, read: (at, length) => bytes.subarray(at, at + length) };
+  const decoder = new rooms.Decoder(file, basename(song), {}, false);
   while (decoder.step());
   return decoder.finish();
 }
