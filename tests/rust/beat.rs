@@ -6,6 +6,8 @@ mod beat_material;
 mod beat_metrics;
 #[cfg(feature = "neural")]
 mod beat_network;
+#[cfg(feature = "neural")]
+mod beat_network_bars;
 mod beat_parity;
 #[cfg(feature = "neural")]
 mod beat_shipped;
