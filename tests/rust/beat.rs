@@ -5,6 +5,8 @@ mod beat_input;
 mod beat_material;
 mod beat_metrics;
 #[cfg(feature = "neural")]
+mod beat_models;
+#[cfg(feature = "neural")]
 mod beat_network;
 #[cfg(feature = "neural")]
 mod beat_network_bars;

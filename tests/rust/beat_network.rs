@@ -4,13 +4,10 @@ use std::sync::Arc;
 
 use otolith::beat::activation::{ActivationAnalysis, BeatNetwork};
 use otolith::beat::{BeatConfig, BeatMethod, BeatNotice, BeatStream, BeatTracker, CausalNetwork, ModelName};
-use otolith::model::{Entry, Manifest, NamedGraph};
+use otolith::model::NamedGraph;
 use otolith::{Audio, Limits};
 
-use crate::beat_shipped;
-
-/// Small networks with random weights and what onnxruntime gives for them, by `tools/beat_network_fixtures.py`.
-const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/beat_network");
+use crate::beat_models::{self, FIXTURES, SHIPPED};
 
 /// Six seconds of decaying noise bursts at 120 beats per minute, as `tools/` makes them too.
 fn bursts() -> Audio {
@@ -19,32 +16,6 @@ fn bursts() -> Audio {
         (noise / 10.0 * (-((n % 22_050) as f64) / 2_000.0).exp()) as f32
     };
     Audio::new(vec![(0..264_600).map(sample).collect()], 44_100, &Limits::default()).unwrap()
-}
-
-fn entry(contract: &str) -> Entry {
-    let json = std::fs::read_to_string(format!("{FIXTURES}/manifest.json")).unwrap();
-    let manifest = Manifest::parse(&json, env!("CARGO_PKG_VERSION")).unwrap();
-    manifest.models.into_iter().find(|entry| entry.contract == contract).unwrap()
-}
-
-fn graph(entry: &Entry, role: &str) -> NamedGraph {
-    let file = entry.graph(Some(role)).unwrap().file;
-    NamedGraph::load(entry, Some(role), &std::fs::read(format!("{FIXTURES}/{file}")).unwrap()).unwrap()
-}
-
-fn model(entry: &Entry) -> ModelName {
-    ModelName { name: entry.name.clone(), version: entry.model_version.clone() }
-}
-
-fn network() -> Arc<BeatNetwork> {
-    let entry = entry("beat-activations");
-    let [front, trunk, tempo] = ["front", "trunk", "tempo"].map(|role| graph(&entry, role));
-    Arc::new(BeatNetwork::new(&front, Box::new(trunk), &tempo, model(&entry)).unwrap())
-}
-
-fn causal_network() -> Arc<CausalNetwork> {
-    let entry = entry("beat-activations-causal");
-    Arc::new(CausalNetwork::new(&graph(&entry, "block"), model(&entry)).unwrap())
 }
 
 #[derive(serde::Deserialize)]
@@ -73,8 +44,8 @@ fn assert_near(what: &str, found: &[f64], wanted: &[f64]) {
 #[test]
 fn activations_of_the_shipped_network_are_those_of_onnxruntime() {
     let root = env!("CARGO_MANIFEST_DIR");
-    let network = beat_shipped::network();
-    let entry = beat_shipped::entry("beat-activations");
+    let network = beat_models::network(SHIPPED);
+    let entry = beat_models::entry(SHIPPED, "beat-activations");
     let path = format!("{root}/tests/data/models/{}-{}.json", entry.name, entry.model_version);
     let wanted: Reference = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     assert_activations(network, &wanted);
@@ -82,7 +53,7 @@ fn activations_of_the_shipped_network_are_those_of_onnxruntime() {
 
 #[test]
 fn activations_are_those_of_onnxruntime() {
-    let network = network();
+    let network = beat_models::network(FIXTURES);
     let wanted = reference(network.model());
     assert_activations(network, &wanted);
 }
@@ -99,7 +70,7 @@ fn assert_activations(network: Arc<BeatNetwork>, wanted: &Reference) {
 
 #[test]
 fn a_result_by_network_names_it_and_repeats_bit_for_bit() {
-    let network = network();
+    let network = beat_models::network(FIXTURES);
     let audio = bursts();
     let tracker = BeatTracker::new(BeatConfig::default()).unwrap().with_network(Arc::clone(&network));
     let once = tracker.track(&audio).unwrap();
@@ -111,7 +82,7 @@ fn a_result_by_network_names_it_and_repeats_bit_for_bit() {
 
 #[test]
 fn opposite_phase_gives_the_beats_of_one_channel() {
-    let network = network();
+    let network = beat_models::network(FIXTURES);
     let samples = bursts().channels()[0].clone();
     let opposite: Vec<f32> = samples.iter().map(|sample| -sample).collect();
     let tracker = BeatTracker::new(BeatConfig::default()).unwrap().with_network(network);
@@ -125,7 +96,7 @@ fn opposite_phase_gives_the_beats_of_one_channel() {
 
 #[test]
 fn a_stream_by_network_names_it_and_does_not_depend_on_the_cut() {
-    let network = causal_network();
+    let network = beat_models::causal_network(FIXTURES);
     let samples = bursts().channels()[0].clone();
     for rate in [44_100, 48_000] {
         let events = |piece: usize| {
@@ -159,12 +130,12 @@ fn method_tcn_without_a_network_is_an_error_that_says_what_to_do() {
 
 #[test]
 fn a_graph_of_another_contract_or_an_altered_file_is_refused_by_name() {
-    let entry = entry("beat-activations");
-    let [front, trunk, tempo] = ["front", "trunk", "tempo"].map(|role| graph(&entry, role));
-    let error = BeatNetwork::new(&trunk, Box::new(front), &tempo, model(&entry)).unwrap_err();
+    let entry = beat_models::entry(FIXTURES, "beat-activations");
+    let [front, trunk, tempo] = beat_models::graphs(FIXTURES, &entry);
+    let error = BeatNetwork::new(&trunk, Box::new(front), &tempo, beat_models::name(&entry)).unwrap_err();
     assert_eq!(error.kind(), "model-load");
     assert!(error.to_string().contains("input front"), "{error}");
-    let error = CausalNetwork::new(&trunk, model(&entry)).unwrap_err();
+    let error = CausalNetwork::new(&trunk, beat_models::name(&entry)).unwrap_err();
     assert!(error.to_string().contains("state"), "{error}");
     let mut bytes = std::fs::read(format!("{FIXTURES}/{}", entry.graph(Some("front")).unwrap().file)).unwrap();
     bytes[1_000] ^= 4;

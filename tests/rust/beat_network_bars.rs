@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use crate::beat_material::{RATE, evaluation_set};
-use crate::{beat_metrics, beat_shipped, report};
+use crate::{beat_metrics, beat_models, beat_shipped, report};
 
 #[test]
 fn generated_music_reaches_the_bars_by_the_network() {
-    let network = beat_shipped::network();
+    let network = beat_models::network(beat_models::SHIPPED);
     let pieces = evaluation_set();
     let (mut f, mut cml_t, mut bars_f, mut metered, mut wrong_tempo) = (0.0, 0.0, 0.0, 0, Vec::new());
     for piece in &pieces {
@@ -27,6 +27,8 @@ fn generated_music_reaches_the_bars_by_the_network() {
     }
     let count = pieces.len() as f64;
     let (f, cml_t, bars_f) = (f / count, cml_t / count, bars_f / f64::from(metered));
-    println!("{count} pieces: mean F {f:.4}, mean CMLt {cml_t:.4}; {metered} with bars, mean downbeat F {bars_f:.4}; wrong tempo: {wrong_tempo:?}");
+    println!(
+        "{count} pieces: mean F {f:.4}, mean CMLt {cml_t:.4}; {metered} with bars, mean downbeat F {bars_f:.4}; wrong tempo: {wrong_tempo:?}"
+    );
     assert!(f >= 0.97 && cml_t >= 0.90, "mean F {f:.4}, mean CMLt {cml_t:.4}");
 }

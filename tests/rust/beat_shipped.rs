@@ -3,42 +3,12 @@
 use std::sync::Arc;
 
 use otolith::beat::activation::BeatNetwork;
-use otolith::beat::{BeatConfig, BeatEvent, BeatMethod, BeatStream, BeatTrack, BeatTracker, CausalNetwork, ModelName};
-use otolith::model::{Entry, Manifest, NamedGraph};
+use otolith::beat::{BeatConfig, BeatEvent, BeatMethod, BeatStream, BeatTrack, BeatTracker, CausalNetwork};
 use otolith::{Audio, Limits};
 
 use crate::beat_material::{Piece, RATE, Recipe, play};
+use crate::beat_models::{SHIPPED, causal_network, network};
 use crate::{beat_metrics, beat_parity};
-
-const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
-
-/// The manifest entry of this contract.
-pub fn entry(contract: &str) -> Entry {
-    let json = std::fs::read_to_string(format!("{MODELS}/manifest.json")).unwrap();
-    let manifest = Manifest::parse(&json, env!("CARGO_PKG_VERSION")).unwrap();
-    manifest.models.into_iter().find(|entry| entry.contract == contract).unwrap()
-}
-
-fn graph(entry: &Entry, role: &str) -> NamedGraph {
-    let file = entry.graph(Some(role)).unwrap().file;
-    NamedGraph::load(entry, Some(role), &std::fs::read(format!("{MODELS}/{file}")).unwrap()).unwrap()
-}
-
-fn name(entry: &Entry) -> ModelName {
-    ModelName { name: entry.name.clone(), version: entry.model_version.clone() }
-}
-
-/// The network for whole files.
-pub fn network() -> Arc<BeatNetwork> {
-    let entry = entry("beat-activations");
-    let [front, trunk, tempo] = ["front", "trunk", "tempo"].map(|role| graph(&entry, role));
-    Arc::new(BeatNetwork::new(&front, Box::new(trunk), &tempo, name(&entry)).unwrap())
-}
-
-fn causal_network() -> Arc<CausalNetwork> {
-    let entry = entry("beat-activations-causal");
-    Arc::new(CausalNetwork::new(&graph(&entry, "block"), name(&entry)).unwrap())
-}
 
 /// Beats of `samples` by the network.
 pub fn track(samples: &[f32], rate: u32, network: Arc<BeatNetwork>) -> BeatTrack {
@@ -54,7 +24,7 @@ fn band(bpm: f64, seed: u64) -> Piece {
 #[test]
 fn repeats_and_another_instance_of_the_network_give_the_same_bits() {
     let piece = band(124.0, 5);
-    let (network, another) = (network(), network());
+    let (network, another) = (network(SHIPPED), network(SHIPPED));
     let once = track(&piece.samples, RATE, Arc::clone(&network));
     assert!(once.beats.len() > 40);
     for network in [Arc::clone(&network), network, another] {
@@ -76,7 +46,7 @@ fn events(samples: &[f32], network: &Arc<CausalNetwork>, piece: usize) -> (Vec<B
 
 #[test]
 fn a_stream_by_the_causal_network_gives_the_same_bits_for_every_cut() {
-    let network = causal_network();
+    let network = causal_network(SHIPPED);
     let piece = band(112.0, 6);
     let samples = &piece.samples[..10 * RATE as usize];
     let (whole, _) = events(samples, &network, usize::MAX);
@@ -84,12 +54,12 @@ fn a_stream_by_the_causal_network_gives_the_same_bits_for_every_cut() {
     for piece in [127, 128, 1_000, 44_100] {
         assert_eq!(events(samples, &network, piece).0, whole, "cut into {piece}");
     }
-    assert_eq!(events(samples, &causal_network(), 4_096).0, whole, "another instance");
+    assert_eq!(events(samples, &causal_network(SHIPPED), 4_096).0, whole, "another instance");
 }
 
 #[test]
 fn a_stream_by_the_causal_network_keeps_up_with_the_whole_file() {
-    let (network, causal) = (network(), causal_network());
+    let (network, causal) = (network(SHIPPED), causal_network(SHIPPED));
     let (mut live, mut offline, mut agreement, mut late) = (0.0, 0.0, 0.0, f64::NEG_INFINITY);
     let tempos = [100.0, 112.0, 128.0, 140.0];
     for (seed, bpm) in tempos.into_iter().enumerate() {
@@ -118,7 +88,7 @@ fn a_stream_by_the_causal_network_keeps_up_with_the_whole_file() {
 #[test]
 fn the_beats_that_wasm_must_agree_with_are_those_found_by_the_network_here() {
     let (samples, rate) = beat_parity::piece();
-    let found = track(&samples, rate, network());
+    let found = track(&samples, rate, network(SHIPPED));
     for beat in &found.beats {
         let number = (beat - 0.2) * 2.0 * 126.0 / 60.0;
         assert!((number - number.round()).abs() < 0.1, "{:?}", found.beats);
@@ -131,7 +101,7 @@ fn the_beats_that_wasm_must_agree_with_are_those_found_by_the_network_here() {
 #[ignore = "writes tests/data/beat_parity_tcn.json: run it when the network of the manifest changes"]
 fn store_the_beats_that_wasm_must_agree_with() {
     let (samples, rate) = beat_parity::piece();
-    let found = track(&samples, rate, network());
+    let found = track(&samples, rate, network(SHIPPED));
     let model = found.model.unwrap();
     let stored = serde_json::json!({ "model": { "name": model.name, "version": model.version }, "beats": found.beats });
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/beat_parity_tcn.json");
