@@ -1,4 +1,4 @@
-import { OtolithError } from "./errors.js";
+import { OtolithError, unreadableError } from "./errors.js";
 import { type OptionReader, show } from "./options.js";
 import type { Platform } from "./platform.js";
 import { readBody } from "./response.js";
@@ -104,8 +104,9 @@ export async function openInput(
   }: { platform: Platform; limit: number; signal: AbortSignal; report: (done: number, total: number | null) => void },
 ): Promise<SoundSource> {
   if (input.kind !== "url") {
-    if (input.kind === "file" && input.bytes instanceof Blob && input.bytes.size > limit) throw tooLarge("the file", limit);
-    return input;
+    if (input.kind !== "file" || input.bytes instanceof ArrayBuffer || "path" in input.bytes) return input;
+    if (input.bytes.size > limit) throw tooLarge("the file", limit);
+    return platform.blobsTravel ? input : { ...input, bytes: await readBlob(input.bytes, input.name) };
   }
   let response: Response;
   try {
@@ -124,7 +125,9 @@ export async function openInput(
     const { status } = response;
     throw new OtolithError("invalid-input", `could not fetch ${input.url}: HTTP status ${status}`, { status });
   }
-  const bytes = await readBody(response, { limit, signal, report });
+  const failed = (what: string, cause: unknown) =>
+    new OtolithError("invalid-input", `could not fetch ${input.url}: the answer ${what}; try again`, { cause });
+  const bytes = await readBody(response, { limit, signal, report, failed });
   if (bytes.byteLength > limit) throw tooLarge(`the file at ${input.url}`, limit);
   return { kind: "file", bytes, name: lastPart(input.url) };
 }
@@ -133,6 +136,15 @@ export async function openInput(
 export function transferOf(source: SoundSource): ArrayBuffer[] {
   if (source.kind === "samples") return source.channels.map(({ buffer }) => buffer as ArrayBuffer);
   return source.bytes instanceof ArrayBuffer ? [source.bytes] : [];
+}
+
+/** The bytes of a `Blob`, or from `start` to `end` of them. @internal */
+export async function readBlob(blob: Blob, name: string, start = 0, end = blob.size): Promise<ArrayBuffer> {
+  try {
+    return await blob.slice(start, end).arrayBuffer();
+  } catch (cause) {
+    throw unreadableError(name, cause);
+  }
 }
 
 function tooLarge(file: string, limit: number): OtolithError {

@@ -22,6 +22,7 @@ function browserPlatform(): Platform {
     startWorker,
     fetch: (url, signal) => fetch(url, { credentials: "omit", signal }),
     fileAt: async () => undefined,
+    blobsTravel: true,
     decode: findWebAudioDecode(globalThis),
     coreUrl: () => new URL("./core.wasm", import.meta.url),
     gpuModule,

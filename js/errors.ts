@@ -72,6 +72,17 @@ export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
+/** Why the bytes of `file` (its path or name, or "") could not be had, and what to do. @internal */
+export function whyUnreadable(file: string, cause: unknown): string {
+  const why = messageOf(cause);
+  return `${why.includes(file) ? why : `${file}: ${why}`}; it must be there, readable and unchanged until the job has ended`;
+}
+
+/** The error of a sound whose bytes could not be had. @internal */
+export function unreadableError(file: string, cause: unknown): OtolithError {
+  return new OtolithError("invalid-input", `the file could not be read: ${whyUnreadable(file, cause)}`, { cause });
+}
+
 /** The error of a call on something closed. */
 export function disposedError(what: string): OtolithError {
   return new OtolithError("disposed", `${what} is closed: create a new one`);

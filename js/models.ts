@@ -206,7 +206,7 @@ export class Models {
   }
 
   async #inHand(entry: ModelEntry, source: ArrayBuffer | Blob, home: WorkerLink, job: JobContext): Promise<ArrayBuffer> {
-    const bytes = source instanceof Blob ? await source.arrayBuffer() : source;
+    const bytes = await contentOf(entry.name, source);
     await verify(entry, bytes, home, job);
     return bytes;
   }
@@ -249,7 +249,8 @@ export class Models {
     if (!response.ok) throw failed(answer, { status, contentType }, { status });
     if (isWebPage(response)) throw failed(`got a web page, not a model: ${answer}`, { status, contentType });
     const progress = (done: number) => report("download", done, entry.bytes);
-    const bytes = await readBody(response, { limit: entry.bytes, signal, report: progress });
+    const broken = (what: string, cause: unknown) => failed(`${answer}, and ${what}`, { status, contentType }, { cause });
+    const bytes = await readBody(response, { limit: entry.bytes, signal, report: progress, failed: broken });
     if (bytes.byteLength !== entry.bytes) {
       const length = bytes.byteLength > entry.bytes ? `more than ${entry.bytes}` : String(bytes.byteLength);
       throw failed(`${answer}, ${length} bytes; its manifest says ${entry.bytes}`, {
@@ -294,7 +295,7 @@ export class Models {
     // The file may carry its own name, which the manifest must then have; `name` is only what the caller calls it here.
     const entry: Record<string, unknown> = { name, ...manifest };
     if (!(bytes instanceof URL)) {
-      const content = bytes instanceof Blob ? await bytes.arrayBuffer() : bytes;
+      const content = await contentOf(name, bytes);
       entry.bytes ??= content.byteLength;
       entry.sha256 ??= await home.call("sha256", { bytes: content });
     }
@@ -328,6 +329,16 @@ export class Models {
       if (typeof value === "string") this.#pinned.set(name, value);
       else this.#custom.set(name, readCustom(value, `options.models.${name}`));
     }
+  }
+}
+
+/** The bytes of a model in hand. */
+async function contentOf(name: string, source: ArrayBuffer | Blob): Promise<ArrayBuffer> {
+  try {
+    return source instanceof Blob ? await source.arrayBuffer() : source;
+  } catch (cause) {
+    const message = `model ${name}: its file could not be read: ${messageOf(cause)}; give it again`;
+    throw new OtolithError("model-load", message, { details: { model: name }, cause });
   }
 }
 

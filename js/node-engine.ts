@@ -7,7 +7,7 @@ import { Worker } from "node:worker_threads";
 import { type Engine, startEngine } from "./engine.js";
 import type { EngineOptions } from "./engine-options.js";
 import { detectEnvironment, type GlobalScope } from "./environment.js";
-import { OtolithError } from "./errors.js";
+import { OtolithError, unreadableError } from "./errors.js";
 import { MemoryModelCache } from "./model-cache.js";
 import type { Platform, ScriptUrl, WorkerPort } from "./platform.js";
 
@@ -29,8 +29,13 @@ function nodePlatform(): Platform {
     fileAt: async (url) => {
       if (url.protocol !== "file:") return undefined;
       const path = fileURLToPath(url);
-      return { path, size: (await stat(path)).size };
+      const found = await stat(path).catch((cause: unknown) => {
+        throw unreadableError(path, cause);
+      });
+      if (!found.isFile()) throw unreadableError(path, "it is no file");
+      return { path, size: found.size };
     },
+    blobsTravel: false,
     decode: undefined,
     coreUrl: () => new URL("./core.wasm", import.meta.url),
     gpuModule: () => {

@@ -12,6 +12,8 @@ export interface Platform {
   fetch(url: URL, signal: AbortSignal): Promise<Response>;
   /** Where a file lies that workers can read from disk, and its bytes; undefined for other addresses. */
   fileAt(url: URL): Promise<{ readonly path: string; readonly size: number } | undefined>;
+  /** Whether workers read a `Blob` by stretches. Where not, it is read before: Node does not even hand every one of them to a worker. */
+  readonly blobsTravel: boolean;
   /** The decoder of the browser, for what the crate does not read; undefined where there is none. */
   readonly decode: WebAudioDecode | undefined;
   /** Where core.wasm lies. */

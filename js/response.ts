@@ -1,3 +1,5 @@
+import { messageOf, type OtolithError } from "./errors.js";
+
 /** How a body is read. @internal */
 export interface BodyOptions {
   /** Most bytes that are wanted. Reading stops once there are more. */
@@ -5,17 +7,20 @@ export interface BodyOptions {
   readonly signal: AbortSignal;
   /** Told the bytes read and the length announced, null without one. */
   readonly report?: (done: number, total: number | null) => void;
+  /** Makes the error of a body that cannot be read to its end; `what` says how far it came. */
+  readonly failed: (what: string, cause: unknown) => OtolithError;
 }
 
 /** Reads a body while counting: never much more than `limit` bytes are taken, whatever the server sends. @internal */
-export async function readBody(response: Response, { limit, signal, report }: BodyOptions): Promise<ArrayBuffer> {
+export async function readBody(response: Response, { limit, signal, report, failed }: BodyOptions): Promise<ArrayBuffer> {
   // With a content encoding the announced length is not that of the bytes read here.
   const announced = response.headers.has("content-encoding") ? null : response.headers.get("content-length");
   const total = announced === null ? null : Number(announced);
   const parts: Uint8Array<ArrayBuffer>[] = [];
   let length = 0;
-  const reader = response.body?.getReader();
+  let reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
   try {
+    reader = response.body?.getReader();
     while (reader && length <= limit) {
       signal.throwIfAborted();
       const { done, value } = await reader.read();
@@ -24,10 +29,13 @@ export async function readBody(response: Response, { limit, signal, report }: Bo
       length += value.byteLength;
       report?.(length, total);
     }
+    return await new Blob(parts).arrayBuffer();
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw failed(`broke off after ${length} bytes: ${messageOf(cause)}`, cause);
   } finally {
     await reader?.cancel().catch(() => {});
   }
-  return new Blob(parts).arrayBuffer();
 }
 
 /** True for an answer that is a web page: what servers give for a file that is not there. @internal */

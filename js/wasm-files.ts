@@ -56,7 +56,9 @@ export class WasmFiles {
   async #read(kind: WorkerKind, response: Response, url: string, report?: ByteReport) {
     const { status } = response;
     const type = response.headers.get("content-type") ?? "none";
-    const bytes = await readBody(response, { limit: WASM_LIMIT_BYTES, signal: this.#closed, ...(report && { report }) });
+    const failed = (what: string, cause: unknown) =>
+      wasmError(kind, `got no wasm: ${url} answered status ${status} and ${what}`, { url, status, contentType: type }, cause);
+    const bytes = await readBody(response, { limit: WASM_LIMIT_BYTES, signal: this.#closed, failed, ...(report && { report }) });
     const found = `${url} answered status ${status}, content type ${type}, first bytes "${firstBytes(bytes)}"`;
     const details = { url, status, contentType: type, firstBytes: firstBytes(bytes) };
     if (!response.ok) throw wasmError(kind, `got no wasm: ${found}`, details);

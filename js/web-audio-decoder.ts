@@ -1,3 +1,4 @@
+import { readBlob } from "./audio-input.js";
 import { OtolithError } from "./errors.js";
 import type { SoundLimits, SoundSource } from "./worker/protocol.js";
 
@@ -28,20 +29,23 @@ export function findWebAudioDecode(scope: { OfflineAudioContext?: typeof Offline
  * The limits of an Ogg file are checked by the length that its last page states, before it is decoded. A WebM recording states none, so
  * its samples are checked by the worker.
  *
- * Errors: `limit`; `unsupported-format` if the browser refuses the file. @internal
+ * Errors: `limit`; `invalid-input` if the file cannot be read; `unsupported-format` if the browser refuses it. @internal
  */
 export async function decodeByBrowser(source: SoundSource, limits: SoundLimits, decode: WebAudioDecode | undefined): Promise<SoundSource> {
   // A file on disk is one in Node, which has no such decoder.
   if (source.kind !== "file" || "path" in source.bytes || decode === undefined) return source;
   const { bytes, name } = source;
-  const head = await part(bytes, 0, HEAD_BYTES);
+  const part = async (start: number, end?: number) =>
+    bytes instanceof ArrayBuffer ? bytes.slice(start, end) : readBlob(bytes, name, start, end);
+  const head = new Uint8Array(await part(0, HEAD_BYTES));
   const isOpus = startsWith(head, "OggS") && startsWith(head.subarray(28), "OpusHead");
   const isWebM = head[0] === 0x1a && head[1] === 0x45 && head[2] === 0xdf && head[3] === 0xa3;
   if (!isOpus && !isWebM) return source;
-  if (isOpus) checkLength(lastGranule(await part(bytes, -TAIL_BYTES)), head[37] ?? 1, limits);
+  if (isOpus) checkLength(lastGranule(new Uint8Array(await part(-TAIL_BYTES))), head[37] ?? 1, limits);
+  const whole = bytes instanceof ArrayBuffer ? bytes : await readBlob(bytes, name);
   let sound: AudioBuffer;
   try {
-    sound = await decode(bytes instanceof ArrayBuffer ? bytes : await bytes.arrayBuffer());
+    sound = await decode(whole);
   } catch (cause) {
     const message = `${name ? `"${name}"` : "the file"} is ${isOpus ? "Opus in Ogg" : "WebM"}, which this browser's decoder refuses: convert it to WAV, FLAC or MP3`;
     throw new OtolithError("unsupported-format", message, { cause });
@@ -76,9 +80,4 @@ function lastGranule(tail: Uint8Array): number {
 
 function startsWith(bytes: Uint8Array, word: string): boolean {
   return bytes.length >= word.length && Array.from(word).every((letter, index) => bytes[index] === letter.charCodeAt(0));
-}
-
-async function part(bytes: Blob | ArrayBuffer, start: number, end?: number): Promise<Uint8Array> {
-  const slice = bytes.slice(start, end);
-  return new Uint8Array(slice instanceof ArrayBuffer ? slice : await slice.arrayBuffer());
 }

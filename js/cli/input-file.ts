@@ -8,7 +8,7 @@ import { describeError, ExitStatus, exitStatusOf } from "./exit-status.js";
 /** The address of a file that is there. @throws {OtolithError} `invalid-input` where it is not, or is no file */
 export async function inputUrl(path: string): Promise<URL> {
   const found = await stat(path).catch((cause: unknown) => {
-    throw new OtolithError("invalid-input", `${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw unreadable(path, cause);
   });
   if (!found.isFile()) throw new OtolithError("invalid-input", `${path} is not a file: name a sound file`);
   return pathToFileURL(resolve(path));
@@ -16,7 +16,15 @@ export async function inputUrl(path: string): Promise<URL> {
 
 /** The bytes of a file that is there. @throws {OtolithError} `invalid-input` where it is not, or is no file */
 export async function inputBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  return new Uint8Array(await readFile(await inputUrl(path)));
+  const url = await inputUrl(path);
+  const bytes = await readFile(url).catch((cause: unknown) => {
+    throw unreadable(path, cause);
+  });
+  return new Uint8Array(bytes);
+}
+
+function unreadable(path: string, cause: unknown): OtolithError {
+  return new OtolithError("invalid-input", `${path} cannot be read: ${describeError(cause).message}`, { cause });
 }
 
 /** A file's name without folder and extension: what stems and tracks are called after. */

@@ -230,7 +230,7 @@ export class Instance {
   /** The sound of `input`, decoded in steps. */
   async #decode({ source, limits }: SoundInput, call: Call): Promise<Sound> {
     if (source.kind === "samples") return new this.#rooms.Sound(source.channels, source.sampleRate, limits);
-    const file = await openEncoded(source.bytes);
+    const file = await openEncoded(source.bytes, source.name);
     try {
       const decoder = new this.#rooms.Decoder(file, source.name, limits, false);
       await call.drive(decoder, "decode");

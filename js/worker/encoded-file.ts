@@ -1,3 +1,4 @@
+import { unreadableError, whyUnreadable } from "../errors.js";
 import type { FileBytes } from "./protocol.js";
 
 /** An encoded file outside wasm, read a stretch at a time while it is decoded. */
@@ -5,26 +6,51 @@ export interface EncodedFile {
   readonly size: number;
   /** Bytes of this worker's own memory that it takes. */
   readonly held: number;
-  /** The `length` bytes from `at` on. Throws if they cannot be read. */
+  /** The `length` bytes from `at` on, which lie within the size. Throws an error that says why where they cannot be read. */
   read(at: number, length: number): Uint8Array;
   close(): void;
 }
 
-/** What a browser's worker has to read a `Blob` with at once; Node has not. */
+/** What a browser's worker reads a `Blob` with at once. Node has none: there it is read before it comes here. */
 interface BlobReader {
   readAsArrayBuffer(blob: Blob): ArrayBuffer;
 }
 
-/** Opens what came from the page. A file on disk and, on a page, a `Blob` are not read before they are decoded. */
-export async function openEncoded(bytes: FileBytes): Promise<EncodedFile> {
-  const { FileReaderSync: Reader } = globalThis as { FileReaderSync?: new () => BlobReader };
-  if (bytes instanceof Blob && Reader) {
-    const reader = new Reader();
-    return open(bytes.size, 0, (at, length) => new Uint8Array(reader.readAsArrayBuffer(bytes.slice(at, at + length))));
+/**
+ * Opens what came from the page. A file on disk and a `Blob` are not read before they are decoded.
+ * @param name what to call it in messages, if it lies at no path
+ * @throws {OtolithError} `invalid-input` where it is gone, has changed or may not be read
+ */
+export async function openEncoded(bytes: FileBytes, name: string): Promise<EncodedFile> {
+  const file = "path" in bytes ? bytes.path : name;
+  try {
+    const { read, ...opened } = await open(bytes);
+    const checked = (at: number, length: number) => {
+      try {
+        const stretch = read(at, length);
+        if (stretch.length < length) throw new Error("it has become shorter");
+        return stretch;
+      } catch (cause) {
+        // The decoder, which asked, makes an error of it.
+        throw new Error(whyUnreadable(file, cause));
+      }
+    };
+    return { ...opened, read: checked };
+  } catch (cause) {
+    throw unreadableError(file, cause);
   }
-  if (bytes instanceof Blob || bytes instanceof ArrayBuffer) {
-    const whole = bytes instanceof Blob ? await bytes.arrayBuffer() : bytes;
-    return open(whole.byteLength, whole.byteLength, (at, length) => new Uint8Array(whole, at, length));
+}
+
+async function open(bytes: FileBytes): Promise<EncodedFile> {
+  const close = () => {};
+  if (bytes instanceof Blob) {
+    const reader = new (globalThis as unknown as { FileReaderSync: new () => BlobReader }).FileReaderSync();
+    const read = (at: number, length: number) => new Uint8Array(reader.readAsArrayBuffer(bytes.slice(at, at + length)));
+    return { size: bytes.size, held: 0, read, close };
+  }
+  if (bytes instanceof ArrayBuffer) {
+    const size = bytes.byteLength;
+    return { size, held: size, read: (at, length) => new Uint8Array(bytes, at, length), close };
   }
   // Named in a variable, so that no bundler of a page looks for it.
   const files = "node:fs";
@@ -37,9 +63,5 @@ export async function openEncoded(bytes: FileBytes): Promise<EncodedFile> {
     for (let count = 1; count > 0 && filled < length; filled += count) count = readSync(file, buffer, filled, length - filled, at + filled);
     return buffer.subarray(0, filled);
   };
-  return open(bytes.size, 0, read, () => closeSync(file));
-}
-
-function open(size: number, held: number, read: EncodedFile["read"], close = () => {}): EncodedFile {
-  return { size, held, read, close };
+  return { size: bytes.size, held: 0, read, close: () => closeSync(file) };
 }

@@ -32,7 +32,7 @@ export class SeparationDesk {
     this.close();
     const { source } = input;
     const phase = source.kind === "file" ? "decode" : "analyze";
-    if (source.kind === "file") this.#file = await openEncoded(source.bytes);
+    if (source.kind === "file") this.#file = await openEncoded(source.bytes, source.name);
     const heard = { progress: 0, declared: undefined as number | undefined, warnings: [] as string[] };
     let pages: Page[] | undefined = source.kind === "file" ? [] : undefined;
     let pageBytes = 0;

@@ -66,13 +66,7 @@ function errorData(thrown: unknown): ErrorData {
   const { code, details } = (typeof thrown === "object" && thrown !== null ? thrown : {}) as Partial<ErrorData>;
   const message = messageOf(thrown);
   if (typeof code === "string") return { code, message, details: details ?? {} };
-  if (isUnreadable(thrown)) return { code: "invalid-input", message: `the file could not be read: ${message}`, details: {} };
   return { code: "internal", message, details: {} };
-}
-
-/** A file that was moved or changed since it was chosen. */
-function isUnreadable(thrown: unknown): boolean {
-  return thrown instanceof DOMException && (thrown.name === "NotReadableError" || thrown.name === "NotFoundError");
 }
 
 interface WorkerScope {

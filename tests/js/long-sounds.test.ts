@@ -168,6 +168,6 @@ describe("a long file", () => {
       (async () => {
         for (let next = await segments.next(); !next.done; next = await segments.next());
       })(),
-    ).rejects.toMatchObject({ code: "invalid-input", message: expect.stringMatching(/could not be read|has changed/) });
+    ).rejects.toMatchObject({ code: "invalid-input", message: expect.stringContaining("it has become shorter") });
   }, 60_000);
 });

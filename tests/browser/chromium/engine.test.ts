@@ -1,9 +1,12 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createEngine } from "otolith";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { fixtureModel } from "../../js/fixture-models.js";
+import { noise, wav16 } from "../../js/signal.js";
 import { inPage, serveEngine, song } from "../engine-page.js";
 import { launchChromium } from "../launch.js";
 
@@ -115,6 +118,37 @@ describe("the engine in Chromium", () => {
     const header = (outcome[1]?.[1] ?? 0) - samples;
     expect(outcome.map(([, held]) => held)).toEqual([0, samples + header, samples, 2 * samples + header]);
     expect(header).toBeLessThan(200);
+  });
+
+  it("a File that changes on disk rejects by name, before it is heard or when it is heard for the second time", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "otolith-file-"));
+    const path = join(folder, "song.wav");
+    await page.evaluate('document.body.append(Object.assign(document.createElement("input"), { type: "file" }))');
+    for (const moment of ["before", "between"]) {
+      writeFileSync(path, new Uint8Array(wav16([noise(40 * 22_050)], 22_050)));
+      await page.setInputFiles("input", path);
+      await page.exposeFunction(`change_${moment}`, () => writeFileSync(path, "another"));
+      const failure = await inPage<{ code: string; message: string }>(
+        page,
+        `const models = { quarters: { manifest: input.manifest, bytes: new URL(input.path, location.href) } };
+         const engine = await otolith.createEngine({ workers: 1, models, limits: { heldBytes: 0 } });
+         const file = document.querySelector("input").files[0];
+         if (input.moment === "before") await change_before();
+         try {
+           for await (const { index } of engine.separate(file, { ...input.options, collect: false }))
+             if (index === 0 && input.moment === "between") await change_between();
+           return { code: "none" };
+         } catch ({ code, message }) {
+           return { code, message };
+         } finally {
+           await engine.dispose();
+         }`,
+        { ...separation(1), moment },
+      );
+      expect(failure.code).toBe("invalid-input");
+      expect(failure.message).toMatch(/^the file could not be read: song\.wav: .*; it must be there, readable and unchanged/);
+    }
+    rmSync(folder, { recursive: true });
   });
 
   it("a cancel inside the network rejects within 1.2 s of it, and the next separation works", async () => {

@@ -1,6 +1,6 @@
-// Ctrl-C and a reader that goes away.
+// Ctrl-C, a file that is cut while it is read, and a reader that goes away.
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { cli, fixtureModel, scratch } from "./otolith.js";
@@ -19,18 +19,22 @@ function start(...args: string[]) {
   return { child, said: () => said, ended };
 }
 
+/** Resolves when a run says that it is in `phase`, or ends before. */
+const reached = (run: ReturnType<typeof start>, phase: string) =>
+  new Promise<void>((resolve) => {
+    run.child.stderr.on("data", () => {
+      if (run.said().includes(`: ${phase}`)) resolve();
+    });
+    void run.ended.then(() => resolve());
+  });
+
 describe("Ctrl-C", () => {
   test.each(["decode", "infer"])("while the phase is %s: the job is cancelled, nothing is left behind, status 1", async (phase) => {
     const folder = scratch();
     const file = writeWav(join(folder, "long.wav"), [noise(240, 44100, 1), noise(240, 44100, 2)], 44100);
     const out = join(folder, "out");
     const run = start("separate", file, "--out", out, "--model", fixtureModel("mask-quarters").manifest);
-    await new Promise<void>((resolve) => {
-      run.child.stderr.on("data", () => {
-        if (run.said().includes(`: ${phase}`)) resolve();
-      });
-      void run.ended.then(() => resolve());
-    });
+    await reached(run, phase);
     run.child.kill("SIGINT");
     expect(await run.ended).toEqual({ status: 1, signal: null });
     expect(run.said()).toContain("cancelled");
@@ -38,6 +42,19 @@ describe("Ctrl-C", () => {
     expect(left.filter((name) => String(name).endsWith(".partial"))).toEqual([]);
     expect(left.filter((name) => String(name).endsWith(".wav"))).toEqual([]);
   });
+});
+
+test("a file that is cut while it is decoded is bad input, status 3, and what to do is said", async () => {
+  const folder = scratch();
+  const file = writeWav(join(folder, "cut.wav"), [noise(240, 44100, 1), noise(240, 44100, 2)], 44100);
+  const out = join(folder, "out");
+  const run = start("separate", file, "--out", out, "--model", fixtureModel("mask-quarters").manifest);
+  await reached(run, "decode");
+  truncateSync(file, 1_000_000);
+  expect(await run.ended, run.said()).toEqual({ status: 3, signal: null });
+  expect(run.said()).toContain(`the file could not be read: ${file}: it has become shorter; it must be there, readable and unchanged`);
+  expect(run.said()).not.toContain("    at ");
+  expect(existsSync(out)).toBe(false);
 });
 
 test("a reader that closes the pipe ends the command quietly", async () => {
