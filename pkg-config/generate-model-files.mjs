@@ -13,10 +13,12 @@ export function generateModelFiles() {
   const cases = files.map(
     (file) => `    case ${JSON.stringify(file)}:\n      return new URL(${JSON.stringify(`./models/${file}`)}, import.meta.url);\n`,
   );
+  // Where a model comes from is for readers of models/manifest.json: no page asks for it, and every page would fetch it.
+  const embedded = { ...manifest, models: manifest.models.map(({ provenance, ...model }) => model) };
   const text = `// Made by pkg-config/generate-model-files.mjs from models/manifest.json.
 
 /** The manifest of the models in this package. @internal */
-export const manifestJson = ${JSON.stringify(JSON.stringify(manifest))};
+export const manifestJson = ${JSON.stringify(JSON.stringify(embedded))};
 
 /** Where a model file of this package lies; undefined for any other name. @internal */
 export function modelFile(file: string): URL | undefined {
