@@ -10,14 +10,16 @@ use super::onset::Onsets;
 pub struct Meter {
     /// Beats per bar, the one that holds most beats.
     pub beats_per_bar: u32,
-    /// Mean posterior probability, 0.5..1, that the downbeats given begin a bar of this length.
+    /// Mean posterior probability, 0.4..1, that the downbeats given begin a bar of this length.
     pub confidence: f64,
 }
 
 /// Bars below which nothing is claimed.
 const FEWEST_BARS: usize = 4;
-/// Posterior below which no downbeats are given.
-const UNSURE: f64 = 0.5;
+/// Posterior below which no downbeats are given, where they are told by the sound alone.
+pub const UNSURE_BY_FLUX: f64 = 0.5;
+/// The same by a network. Plain clicks reach 0.2; even drum loops, whose first and third beats are hard to tell apart, 0.44 and more.
+pub const UNSURE_BY_NETWORK: f64 = 0.4;
 /// Probability that the meter changes at the end of a bar.
 const METER_CHANGE: f64 = 1e-3;
 /// Prior of a meter by its beats per bar (Krebs, Böck, Widmer, ISMIR 2015, leave it uniform; music does not).
@@ -106,9 +108,9 @@ impl Position {
 /// 1 - d, with d the probability of a downbeat. Source: the bar level of Krebs, Böck, Widmer, "An efficient state-space model
 /// for joint tempo and meter tracking", ISMIR 2015.
 ///
-/// Gives the meter and the indices of the beats that begin a bar; `None` if fewer than four bars fit or the posterior is below 0.5.
+/// Gives the meter and the indices of the beats that begin a bar; `None` if fewer than four bars fit or the posterior is below `unsure`.
 #[must_use]
-pub fn find_bars(downbeat: &[f64], meters: &[u32]) -> Option<(Meter, Vec<usize>)> {
+pub fn find_bars(downbeat: &[f64], meters: &[u32], unsure: f64) -> Option<(Meter, Vec<usize>)> {
     let (positions, start) = (positions(meters), start(meters));
     let observations: Vec<Vec<f64>> = downbeat
         .iter()
@@ -127,7 +129,7 @@ pub fn find_bars(downbeat: &[f64], meters: &[u32]) -> Option<(Meter, Vec<usize>)
         .filter_map(|(row, _, state)| row.get(state).copied())
         .collect();
     let confidence = certain.iter().sum::<f64>() / certain.len().max(1) as f64;
-    (certain.len() >= FEWEST_BARS && confidence >= UNSURE).then_some((Meter { beats_per_bar: meter, confidence }, downbeats))
+    (certain.len() >= FEWEST_BARS && confidence >= unsure).then_some((Meter { beats_per_bar: meter, confidence }, downbeats))
 }
 
 fn positions(meters: &[u32]) -> Vec<Position> {
@@ -263,12 +265,12 @@ fn best_path(positions: &[Position], start: &[f64], observations: &[Vec<f64>], m
 
 #[cfg(test)]
 mod tests {
-    use super::{BarFilter, find_bars, logistic};
+    use super::{BarFilter, UNSURE_BY_FLUX, UNSURE_BY_NETWORK, find_bars, logistic};
 
     #[test]
     fn strong_downbeats_in_three_give_bars_of_three() {
         let evidence: Vec<f64> = (0..60).map(|beat| logistic(if beat % 3 == 1 { 2.0 } else { -1.0 })).collect();
-        let (meter, downbeats) = find_bars(&evidence, &[2, 3, 4]).unwrap();
+        let (meter, downbeats) = find_bars(&evidence, &[2, 3, 4], UNSURE_BY_FLUX).unwrap();
         assert_eq!(meter.beats_per_bar, 3);
         assert!(meter.confidence > 0.9, "{}", meter.confidence);
         assert_eq!(downbeats, (1..60).step_by(3).collect::<Vec<_>>());
@@ -277,21 +279,21 @@ mod tests {
     #[test]
     fn bars_of_six_with_an_accented_middle_leave_some_doubt_about_bars_of_three() {
         let evidence: Vec<f64> = (0..60).map(|beat| logistic(if beat % 3 == 1 { 2.0 } else { -1.0 })).collect();
-        let (meter, downbeats) = find_bars(&evidence, &[2, 3, 4, 6]).unwrap();
-        let (surer, same) = find_bars(&evidence, &[2, 3, 4]).unwrap();
+        let (meter, downbeats) = find_bars(&evidence, &[2, 3, 4, 6], UNSURE_BY_FLUX).unwrap();
+        let (surer, same) = find_bars(&evidence, &[2, 3, 4], UNSURE_BY_FLUX).unwrap();
         assert_eq!((meter.beats_per_bar, downbeats), (3, same));
         assert!(meter.confidence < surer.confidence, "{} against {}", meter.confidence, surer.confidence);
     }
 
     #[test]
     fn beats_that_are_all_alike_have_no_bars() {
-        assert_eq!(find_bars(&[0.5; 200], &[2, 3, 4, 6]), None);
+        assert_eq!(find_bars(&[0.5; 200], &[2, 3, 4, 6], UNSURE_BY_NETWORK), None);
     }
 
     #[test]
     fn fewer_than_four_bars_are_no_meter() {
         let evidence: Vec<f64> = (0..12).map(|beat| logistic(if beat % 4 == 0 { 3.0 } else { -3.0 })).collect();
-        assert_eq!(find_bars(&evidence, &[4]), None);
+        assert_eq!(find_bars(&evidence, &[4], UNSURE_BY_FLUX), None);
     }
 
     #[test]

@@ -4,12 +4,12 @@ use std::borrow::Borrow;
 use std::sync::Arc;
 
 use super::activation::{ActivationAnalysis, Activations, BeatNetwork};
-use super::bar::{downbeat_evidence, find_bars};
+use super::bar::{UNSURE_BY_FLUX, UNSURE_BY_NETWORK, downbeat_evidence, find_bars};
 use super::dynamic_programming::BeatSequence;
-use super::octave::slower_range;
+use super::octave::{height, other_range};
 use super::onset::{FRAMES_PER_SECOND, Novelty, ONSET_LEAD, OnsetAnalysis, Onsets, SILENCE, seconds_of};
 use super::state_space::StateSpace;
-use super::tempo::{Tempo, TempoEvidence};
+use super::tempo::{Tempo, TempoEvidence, median};
 use super::tempogram::{TempoPath, Tempogram};
 use super::tracker::BeatDecoder;
 use super::{BeatConfig, BeatMethod, BeatNotice, BeatTrack, ModelName, SHORTEST};
@@ -30,6 +30,8 @@ const ONSET_SHARE: f64 = 0.9;
 const TEMPO_SHARE: f64 = 0.08;
 /// Beats are dropped in silences longer than this, in seconds.
 const LONGEST_SILENCE: f64 = 2.0;
+/// Share of the usual activation that a beat needs for the track to begin or end with it.
+const WEAK_END: f64 = 0.3;
 /// Confidence of the tempo below which its beats are too doubtful to be counted into bars.
 const DOUBTFUL: f64 = 0.2;
 
@@ -120,8 +122,8 @@ impl<A: Borrow<Audio>> BeatTracking<A> {
                 } else {
                     let (positions, tempo) = self.beats_of_network(&activations, &decoder);
                     let allowed = self.config.min_bpm..self.config.max_bpm;
-                    let slower = if is_second { None } else { slower_range(&positions, &activations.beat, &tempo, allowed) };
-                    match slower {
+                    let other = if is_second { None } else { other_range(&positions, &activations.beat, &tempo, allowed) };
+                    match other {
                         Some(range) => {
                             let decoder = self.decoder(range, &activations)?;
                             Phase::Decoding { activations, decoder, is_second: true }
@@ -212,6 +214,7 @@ impl<A: Borrow<Audio>> BeatTracking<A> {
         let silent = silences(&activations.level);
         let mut positions = decoder.beats(&activations.beat, self.config.threshold);
         positions.retain(|position| !silent.iter().any(|span| span.contains(&(position.round() as usize))));
+        trim_ends(&mut positions, &activations.beat);
         let beats: Vec<f64> = positions.iter().map(|position| position / FRAMES_PER_SECOND).collect();
         let tempo = Tempo::of(&beats, &TempoEvidence::of_network(&activations.beat, &activations.tempo));
         (positions, tempo)
@@ -236,16 +239,27 @@ impl<A: Borrow<Audio>> BeatTracking<A> {
             // A grid through it would be invented.
             return BeatTrack { beats: Vec::new(), downbeats: Vec::new(), tempo: Tempo::none(), meter: None, method, model, notice };
         }
+        let unsure = if method == BeatMethod::Tcn { UNSURE_BY_NETWORK } else { UNSURE_BY_FLUX };
         let mut track = BeatTrack { beats, downbeats: Vec::new(), tempo, meter: None, method, model, notice };
         if self.config.downbeats
             && track.tempo.confidence >= DOUBTFUL
-            && let Some((meter, indices)) = find_bars(&downbeats(), &self.config.meters)
+            && let Some((meter, indices)) = find_bars(&downbeats(), &self.config.meters, unsure)
         {
             track.meter = Some(meter);
             track.downbeats = indices.iter().filter_map(|&index| track.beats.get(index).copied()).collect();
         }
         track
     }
+}
+
+/// Drops beats at either end that only the tempo puts there: those that are much weaker than the usual one.
+fn trim_ends(positions: &mut Vec<f64>, activation: &[f64]) {
+    let heights: Vec<f64> = positions.iter().map(|position| height(activation, *position)).collect();
+    let least = WEAK_END * median(&mut heights.clone());
+    let last = heights.iter().rposition(|height| *height >= least).map_or(0, |last| last + 1);
+    positions.truncate(last);
+    let first = heights.iter().position(|height| *height >= least).unwrap_or(0);
+    positions.drain(..first.min(last));
 }
 
 /// Time of the onset peak next to `frame`, in seconds, between frames by a parabola.
@@ -272,4 +286,22 @@ fn silences(level: &[f32]) -> Vec<std::ops::Range<usize>> {
         start += run.len();
     }
     spans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::trim_ends;
+
+    #[test]
+    fn a_track_begins_and_ends_with_beats_that_are_heard() {
+        let mut activation = vec![0.01; 700];
+        (100..=600).step_by(50).for_each(|frame| activation[frame] = if frame == 350 { 0.02 } else { 0.8 });
+        activation[650] = 0.1;
+        let mut positions: Vec<f64> = (1..=13).map(|beat| 50.0 * f64::from(beat)).collect();
+        trim_ends(&mut positions, &activation);
+        assert_eq!(positions, (2..=12).map(|beat| 50.0 * f64::from(beat)).collect::<Vec<_>>());
+        let mut none = Vec::new();
+        trim_ends(&mut none, &activation);
+        assert!(none.is_empty());
+    }
 }

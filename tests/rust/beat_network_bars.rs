@@ -1,5 +1,4 @@
-//! What beats by the shipped network must reach on the evaluation set. Its bars and its tempi fall short of what is meant to hold: how far,
-//! the line that this test prints says, and docs/algorithms/beats.md.
+//! What beats by the shipped network must reach on the evaluation set.
 
 use std::sync::Arc;
 
@@ -19,6 +18,7 @@ fn generated_music_reaches_the_bars_by_the_network() {
         cml_t += scores.cml_t;
         if !found.tempo.bpm.is_some_and(|bpm| (bpm / piece.bpm - 1.0).abs() < 0.002) {
             wrong_tempo.push(&piece.name);
+            assert!(scores.cml_t < 0.5, "{}: {:?} where the beats are right", piece.name, found.tempo.bpm);
         }
         if !piece.downbeats.is_empty() {
             metered += 1;
@@ -30,5 +30,7 @@ fn generated_music_reaches_the_bars_by_the_network() {
     println!(
         "{count} pieces: mean F {f:.4}, mean CMLt {cml_t:.4}; {metered} with bars, mean downbeat F {bars_f:.4}; wrong tempo: {wrong_tempo:?}"
     );
-    assert!(f >= 0.97 && cml_t >= 0.90, "mean F {f:.4}, mean CMLt {cml_t:.4}");
+    assert!(f >= 0.97 && cml_t >= 0.90 && bars_f >= 0.90, "mean F {f:.4}, mean CMLt {cml_t:.4}, mean downbeat F {bars_f:.4}");
+    // Even eighths on drums at 60 and 72 BPM are read double.
+    assert!(wrong_tempo.len() <= 2, "{wrong_tempo:?}");
 }
