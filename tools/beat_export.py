@@ -9,7 +9,6 @@ at most 400 kB together), then renamed; when a check fails the folder is left as
 import argparse
 import hashlib
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import torch
 
 from tools.beat_activations import activations, load_network
 from tools.beat_onnx import BLOCK, OPSET, graphs
-from tools.convert_pytorch_to_onnx import LICENCE, source_commit, update_manifest
+from tools.convert_pytorch_to_onnx import LICENCE, source_commit, release
 from tools.train.beat_features import BANDS, FPS, FRAME, HOP, SAMPLE_RATE, band_magnitudes, log_bands
 from tools.train.beat_network import CHANNELS, FRONT_CONTEXT, TEMPO_BINS, BeatNetwork
 
@@ -102,12 +101,7 @@ def export(path: Path, name: str, version: str, models: Path, reference: Path | 
     if not difference <= TOLERANCE:
         raise ValueError(f"onnxruntime and PyTorch differ by {difference:.2e} in an activation, allowed {TOLERANCE}")
     entry = manifest_entry(name, version, files, network.size.causal, checkpoint, commit)
-    models.mkdir(parents=True, exist_ok=True)
-    for graph, data in zip(entry["files"], files.values(), strict=True):
-        temporary = models / (graph["file"] + ".part")
-        temporary.write_bytes(data)
-        os.replace(temporary, models / graph["file"])
-    update_manifest(models / "manifest.json", entry)
+    release(models, entry, {graph["file"]: data for graph, data in zip(entry["files"], files.values(), strict=True)})
     if reference is not None:
         stored = {
             "tool": f"onnxruntime {onnxruntime.__version__}", "clip": "tools/beat_export.py, reference_clip", "fps": FPS,

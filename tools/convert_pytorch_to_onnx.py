@@ -127,6 +127,16 @@ def update_manifest(path: Path, entry: dict) -> None:
     os.replace(temporary, path)
 
 
+def release(models: Path, entry: dict, graphs: dict[str, bytes]) -> None:
+    """Writes files by their names into `models` and their entry into its manifest, each under a temporary name first."""
+    models.mkdir(parents=True, exist_ok=True)
+    for file, data in graphs.items():
+        temporary = models / (file + ".part")
+        temporary.write_bytes(data)
+        os.replace(temporary, models / file)
+    update_manifest(models / "manifest.json", entry)
+
+
 def convert(checkpoint: dict, name: str, version: str, models: Path, minimum: str) -> dict:
     """Writes the model and its manifest entry; gives the entry. Raises `ValueError` when a check fails."""
     network = load_network(checkpoint)
@@ -138,12 +148,8 @@ def convert(checkpoint: dict, name: str, version: str, models: Path, minimum: st
     difference = largest_difference(network, model_bytes)
     if difference > TOLERANCE:
         raise ValueError(f"onnxruntime and PyTorch differ by {difference:.2e} of the largest value, allowed {TOLERANCE}")
-    models.mkdir(parents=True, exist_ok=True)
     entry = manifest_entry(name, version, checkpoint, model_bytes, minimum, commit)
-    temporary = models / (entry["file"] + ".part")
-    temporary.write_bytes(model_bytes)
-    os.replace(temporary, models / entry["file"])
-    update_manifest(models / "manifest.json", entry)
+    release(models, entry, {entry["file"]: model_bytes})
     print(f"{entry['file']}: {len(model_bytes)} bytes, sha256 {entry['sha256']}, PyTorch against onnxruntime {difference:.1e}")
     return entry
 

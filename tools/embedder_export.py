@@ -6,7 +6,6 @@
 import argparse
 import hashlib
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import numpy as np
 import onnxruntime
 import torch
 
-from tools.convert_pytorch_to_onnx import LICENCE, source_commit, update_manifest
+from tools.convert_pytorch_to_onnx import LICENCE, source_commit, release
 from tools.embedder_onnx import OPSET, embedder_graph
 from tools.train import embedder_features as features
 from tools.train.embedder_network import DIMENSIONS, Embedder
@@ -77,11 +76,7 @@ def export(path: Path, version: str, models: Path, reference: Path | None) -> di
         },
         "previous": [],
     }
-    models.mkdir(parents=True, exist_ok=True)
-    temporary = models / (entry["file"] + ".part")
-    temporary.write_bytes(data)
-    os.replace(temporary, models / entry["file"])
-    update_manifest(models / "manifest.json", entry)
+    release(models, entry, {entry["file"]: data})
     if reference is not None:
         stored = {
             "tool": f"onnxruntime {onnxruntime.__version__}, mels by numpy in f64", "clip": "tools/embedder_export.py, reference_clip",
