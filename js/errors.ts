@@ -72,6 +72,9 @@ export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
+/** What helps where memory lacks. @internal */
+export const LESS_MEMORY = "take a shorter options.chunk, a shorter sound or fewer workers";
+
 /** Why the bytes of `file` (its path or name, or "") could not be had, and what to do. @internal */
 export function whyUnreadable(file: string, cause: unknown): string {
   const why = messageOf(cause);

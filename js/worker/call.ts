@@ -55,13 +55,19 @@ export class Call {
   }
 }
 
-/** True for what only a dying wasm instance throws. */
+/** True for what only a dying wasm instance throws, or what leaves it in the middle of a call. */
 export function isTrap(thrown: unknown): boolean {
   return (
     thrown instanceof WebAssembly.RuntimeError ||
     (thrown instanceof RangeError && /call stack/i.test(thrown.message)) ||
+    isExhaustion(thrown) ||
     isStackOverflow(thrown)
   );
+}
+
+/** True if an array outside linear memory could not be had, or, at the start, linear memory itself. */
+export function isExhaustion(thrown: unknown): boolean {
+  return thrown instanceof RangeError && /allocation|out of memory/i.test(thrown.message);
 }
 
 /** Uses `object` and frees it, whatever happens short of a trap. */

@@ -1,4 +1,4 @@
-import { OtolithError } from "../errors.js";
+import { LESS_MEMORY, OtolithError } from "../errors.js";
 import type { JobPhase } from "../job.js";
 import type { WorkerPort } from "../platform.js";
 import { type Calls, type FromWorker, type Method, readFromWorker, type WorkerKind } from "./protocol.js";
@@ -107,8 +107,13 @@ export class WorkerLink {
     if (this.dead) return;
     const message = readFromWorker(data);
     if (!message) this.close(new OtolithError("internal", "a worker sent what is not of the protocol: are all files of one version?"));
-    else if (message.kind === "crashed") this.close(crashedError(message.panic));
+    else if (message.kind === "crashed") this.close(message.panic === null ? this.#exhausted() : crashedError(message.panic));
     else this.#settle(message);
+  }
+
+  #exhausted(): OtolithError {
+    const bytes = this.#memoryBytes;
+    return new OtolithError("out-of-memory", `the worker has ended: it could get no more memory; ${LESS_MEMORY}`, { details: { bytes } });
   }
 
   #settle(message: Exclude<FromWorker, { kind: "crashed" }>): void {

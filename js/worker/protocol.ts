@@ -267,7 +267,8 @@ export type FromWorker =
   | { readonly kind: "result"; readonly id: number; readonly result: unknown; readonly memoryBytes: number }
   | { readonly kind: "error"; readonly id: number; readonly error: ErrorData }
   | { readonly kind: "cancelled"; readonly id: number }
-  | { readonly kind: "crashed"; readonly panic: string };
+  /** The instance is dead: of a panic, or (null) since it could not have the memory it needed. */
+  | { readonly kind: "crashed"; readonly panic: string | null };
 
 /** An {@link OtolithError} on its way. */
 export interface ErrorData {
@@ -288,7 +289,7 @@ export function readToWorker(data: unknown): ToWorker | undefined {
 export function readFromWorker(data: unknown): FromWorker | undefined {
   if (!isRecord(data)) return undefined;
   const { kind, id } = data;
-  if (kind === "crashed" && typeof data.panic === "string") return { kind, panic: data.panic };
+  if (kind === "crashed" && (data.panic === null || typeof data.panic === "string")) return { kind, panic: data.panic };
   if (!isId(id)) return undefined;
   if (kind === "cancelled") return { kind, id };
   if (kind === "result" && typeof data.memoryBytes === "number") return { kind, id, result: data.result, memoryBytes: data.memoryBytes };

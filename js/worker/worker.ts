@@ -1,7 +1,7 @@
 import * as core from "@wasm/core";
 import * as neural from "@wasm/neural";
 import { messageOf, OtolithError } from "../errors.js";
-import { Call, Cancelled, isTrap } from "./call.js";
+import { Call, Cancelled, isExhaustion, isTrap } from "./call.js";
 import { Instance } from "./calls.js";
 import { Graphics } from "./graphics.js";
 import { type Calls, type ErrorData, type FromWorker, readToWorker, type ToWorker } from "./protocol.js";
@@ -44,8 +44,7 @@ async function answer({ id, method, params }: Extract<ToWorker, { method: string
   } catch (thrown) {
     if (isTrap(thrown)) {
       dead = true;
-      const panic = (globalThis as { otolithPanic?: unknown }).otolithPanic;
-      post({ kind: "crashed", panic: typeof panic === "string" ? panic : messageOf(thrown) });
+      post({ kind: "crashed", panic: panicOf(thrown) });
     } else if (thrown instanceof Cancelled) post({ kind: "cancelled", id });
     else post({ kind: "error", id, error: errorData(thrown) });
   } finally {
@@ -59,6 +58,16 @@ function initialise({ kind, module }: Calls["initialise"]["params"]): Calls["ini
   const rooms = glue as unknown as CoreRooms | NeuralRooms;
   instance = new Instance(rooms, kind);
   return { version: rooms.version() };
+}
+
+/**
+ * The last word of a dead instance; null if memory was lacking. Where linear memory cannot grow, tract says so, and Rust itself ends
+ * without a word, by an instruction that is never reached else.
+ */
+function panicOf(trap: unknown): string | null {
+  const { otolithPanic: panic } = globalThis as { otolithPanic?: string };
+  const word = panic ?? messageOf(trap);
+  return isExhaustion(trap) || (panic === undefined ? /unreachable/i : /failed to allocate/).test(word) ? null : word;
 }
 
 /** Errors of Rust and of this package carry a code; anything else is a fault of ours. */

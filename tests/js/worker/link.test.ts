@@ -91,6 +91,14 @@ describe("a link to a worker", () => {
     expect(partner.terminated).toBe(true);
   });
 
+  it("a worker without the memory it needs says what helps", async () => {
+    const { link, partner } = await started();
+    const call = link.call("hasTrack", { id: "a" });
+    partner.onMessage({ kind: "crashed", panic: null });
+    await expect(call).rejects.toMatchObject({ code: "out-of-memory", message: expect.stringContaining("shorter options.chunk") });
+    expect(partner.terminated).toBe(true);
+  });
+
   it("a worker that never starts is the environment's fault, one that ends later has crashed", async () => {
     const partner = new Partner();
     const starting = WorkerLink.start(partner, "core", module);
