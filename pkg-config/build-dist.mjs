@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { must } from "./child.mjs";
 import { dist, root, toolsDir, wasmDir } from "./paths.mjs";
 import { digest } from "./stamp.mjs";
+import { wasmGlue } from "./wasm-glue.mjs";
 
 export const distInputs = [
   "js",
@@ -15,6 +16,7 @@ export const distInputs = [
   "pkg-config/tsconfig.dist.json",
   "pkg-config/build-dist.mjs",
   "pkg-config/generate-model-files.mjs",
+  "pkg-config/wasm-glue.mjs",
 ];
 export const distOutputs = ["index.js", "node.js", "worker.js", "cli.js", "index.d.ts", "core.wasm", "neural.wasm"].map((file) =>
   join(dist, file),
@@ -45,19 +47,6 @@ const nodeEntryStaysOutside = {
   },
 };
 
-/** Workers start from a compiled module, so the glue's way of fetching one itself is left out. */
-const glueWithoutFetch = {
-  name: "glue-without-fetch",
-  setup(build) {
-    build.onLoad({ filter: /wasm[\\/](core|neural)[\\/](core|neural)\.js$/ }, ({ path }) => {
-      const [exported, only] = ["export { initSync, __wbg_init as default };", "export { initSync };"];
-      const glue = readFileSync(path, "utf8");
-      if (!glue.includes(exported)) throw new Error(`${path} no longer ends in ${exported}: look at what wasm-bindgen writes now`);
-      return { contents: glue.replace(exported, only), loader: "js" };
-    });
-  },
-};
-
 /** Bundles the TypeScript, emits its declarations and gathers wasm files and models. */
 export async function buildDist({ verbose }) {
   const { build } = await import("esbuild");
@@ -78,7 +67,7 @@ export async function buildDist({ verbose }) {
     build({ ...common, ...settings, plugins, entryPoints: [entry(source)], outfile: join(next, file) });
   await Promise.all([
     bundle(browser, "index.ts", "index.js"),
-    bundle({ ...browser, platform: "neutral" }, "worker/worker.ts", "worker.js", [glueWithoutFetch]),
+    bundle({ ...browser, platform: "neutral" }, "worker/worker.ts", "worker.js", [wasmGlue]),
     bundle(node, "node.ts", "node.js"),
     bundle({ ...node, banner: { js: "#!/usr/bin/env node" } }, "cli/main.ts", "cli.js", [nodeEntryStaysOutside]),
   ]);
