@@ -137,6 +137,37 @@ describe("the tier of an engine", () => {
     await expect(none.separate(sound, { model: "quarters", device: "gpu" })).rejects.toMatchObject({ code: "not-authorized", status: 403 });
   });
 
+  it("cannot be changed while a job waits behind another", async () => {
+    const settings = { workers: 1, models: { quarters }, tier: "pro" as Tier, logger: { warn: () => {} } };
+    const pro = await start(settings);
+    const first = pro.separate(
+      { channels: [new Float32Array(44_100 * 30).fill(0.1)], sampleRate: 44_100 },
+      { model: "quarters", collect: false },
+    );
+    // Held by its reader, who takes nothing yet.
+    const reader = first[Symbol.asyncIterator]();
+    await reader.next();
+    const asked: { model: string; tier: Tier; device: "auto" | "gpu"; debug: true } = {
+      model: "quarters",
+      tier: "free",
+      device: "auto",
+      debug: true,
+    };
+    const job = pro.separate({ channels: [Float32Array.of(0.5, -0.5)], sampleRate: 44_100 }, asked);
+    while (pro.queue.get(job.id)?.state !== "queued") await new Promise((resolve) => setTimeout(resolve, 1));
+    Object.assign(asked, { tier: "vip", device: "gpu" });
+    settings.tier = "vip";
+    expect(pro.queue.get(job.id)).toMatchObject({ tier: "free", priority: JobPriority.LOW });
+    Object.assign(pro.queue.get(job.id) ?? {}, { tier: "vip", priority: JobPriority.HIGH });
+    expect(pro.queue.get(job.id)).toMatchObject({ tier: "free", priority: JobPriority.LOW, state: "queued" });
+    for (let next = await reader.next(); !next.done; next = await reader.next());
+    const { metadata, device } = await job;
+    expect([metadata?.executionMode, device]).toEqual([
+      "cpu_only",
+      { requested: "auto", used: "cpu", chunks: { webgpu: 0, cpu: 1 }, reason: null },
+    ]);
+  });
+
   it("cannot be changed by what comes later: getters, proxies, prototypes, assignments", async () => {
     const settings = { workers: 1, models: { quarters }, tier: "free" as Tier };
     const free = await start(settings);
