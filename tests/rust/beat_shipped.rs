@@ -8,6 +8,7 @@ use otolith::{Audio, Limits};
 
 use crate::beat_material::{Piece, RATE, Recipe, play};
 use crate::beat_models::{SHIPPED, causal_network, network};
+use crate::beat_stream::{self, Following};
 use crate::{beat_metrics, beat_parity};
 
 /// Beats of `samples` by the network.
@@ -81,6 +82,18 @@ fn a_stream_by_the_causal_network_keeps_up_with_the_whole_file() {
     let [live, offline, agreement] = [live, offline, agreement].map(|sum| sum / tempos.len() as f64);
     println!("mean F of the stream {live:.4}, of whole files {offline:.4}, between them {agreement:.4}; latest event {late:.4} s");
     assert!(live >= 0.93, "mean F {live}");
+}
+
+/// The share that locks in time is printed and falls short of the 95 % that the flux reaches: slow pieces are followed at double tempo.
+#[test]
+#[ignore = "two minutes for figures of docs/algorithms/beats.md: run it when the causal network or the filter changes"]
+fn generated_music_is_followed_by_the_causal_network() {
+    let causal = causal_network(SHIPPED);
+    let hear = |samples: &[f32]| events(samples, &causal, 4_096).0;
+    let Following { f, .. } = beat_stream::follow(hear);
+    let locks = beat_stream::locks_after_steps(hear);
+    assert!(f >= 0.93, "mean F {f}");
+    assert!(locks.iter().all(|(_, lock)| *lock <= 6.0), "{locks:?}");
 }
 
 /// `tests/js/beat-parity.test.ts` tracks the same piece in wasm; the beats are stored from this build. They lie on the generated half beats:
