@@ -48,15 +48,15 @@ fn a_full_chunk_and_padded_short_files_come_back_to_120_db() {
 #[test]
 fn other_sizes_invert_too() {
     let samples = noise(4, 1.0, 20_000);
-    for (n_fft, hop) in [(6144, 1024), (2048, 512), (512, 256), (4, 2)] {
+    for (n_fft, hop) in [(6144, 1024), (7680, 1024), (2048, 512), (512, 256), (4, 2), (4096, 1000), (4096, 64), (1000, 499)] {
         let mut stft = Stft::new(n_fft, hop).unwrap();
         assert!(peak_difference(&samples, &round_trip(&mut stft, &samples)) <= 2.0 * ROUND_TRIP, "n_fft {n_fft}, hop {hop}");
     }
 }
 
 #[test]
-fn a_hop_that_leaves_gaps_or_does_not_divide_is_refused() {
-    for (n_fft, hop) in [(4096, 4096), (4096, 1000), (4096, 0), (0, 0), (4095, 1365), (2, 1)] {
+fn a_hop_that_leaves_gaps_is_refused() {
+    for (n_fft, hop) in [(4096, 4096), (4096, 2049), (4096, 0), (0, 0), (4095, 1365), (2, 1)] {
         assert_eq!(Stft::new(n_fft, hop).err().map(|error| error.kind()), Some("invalid-input"), "{n_fft}, {hop}");
     }
 }
