@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
 import { createEngine, type Engine, type SeparationOptions, type SoundSize } from "otolith";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { CostBook } from "../../js/estimate.js";
 import { fixtureModel } from "./fixture-models.js";
 import { noise } from "./signal.js";
 
@@ -113,6 +115,48 @@ describe("the estimate", () => {
     expect(await engine.estimate(size, own)).toMatchObject({ seconds: null, measured: false });
     await engine.separate(samples(size), own);
     expect(await engine.estimate(size, own)).toMatchObject({ seconds: expect.any(Number), measured: true });
+  });
+
+  it("goes by the pace of the chunks that were run, for any length and number of workers", async () => {
+    const { postMessage } = Worker.prototype;
+    const now = performance.now.bind(performance);
+    // Each chunk takes a thousand seconds, by the only clock that is looked at.
+    let ahead = 0;
+    vi.spyOn(performance, "now").mockImplementation(() => now() + ahead);
+    Worker.prototype.postMessage = function (this: Worker, message: { method?: string }, ...rest: []) {
+      if (message.method === "runChunk") ahead += 1_000_000;
+      postMessage.call(this, message, ...rest);
+    } as typeof postMessage;
+    try {
+      await fresh();
+      const own = { model: "mask-quarters" };
+      const size = { duration: 30, sampleRate: 44_100, channels: 2 };
+      await engine.separate(samples(size), own);
+      for (const [duration, rounds] of [
+        [30, 2],
+        [180, 11],
+      ] as const) {
+        const { seconds, measured } = await engine.estimate({ ...size, duration }, own);
+        expect(measured).toBe(true);
+        // Hearing the sound and the real time of the chunk are a few seconds beside it.
+        expect((seconds ?? 0) / (1000 * rounds)).toBeCloseTo(1, 1);
+      }
+      // Of a short sound as much less as its chunk is shorter: 5 blocks of 65 536 samples for 18 s.
+      const { seconds } = await engine.estimate({ ...size, duration: 7 }, own);
+      expect((seconds ?? 0) / 1000).toBeCloseTo((5 * 65_536) / (18 * 44_100), 1);
+    } finally {
+      Worker.prototype.postMessage = postMessage;
+      vi.restoreAllMocks();
+    }
+  });
+
+  it("remembers the median of a model's chunks and the most of its memory", () => {
+    const costs = new CostBook();
+    costs.enter("digest", { seconds: [9, 1, 2], samples: 100, memory: [5, 7, 6] });
+    expect(costs.of("digest")).toEqual({ secondsPerSample: 0.02, memoryBytes: 7, chunkSize: 100 });
+    costs.enter("digest", { seconds: [], samples: 100, memory: [] });
+    expect(costs.of("digest")?.secondsPerSample).toBe(0.02);
+    expect(costs.of("another")).toBeUndefined();
   });
 
   it("says what is still to be fetched, and fetches none of it", async () => {
