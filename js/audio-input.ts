@@ -153,7 +153,12 @@ function tooLarge(file: string, limit: number): OtolithError {
 }
 
 function lastPart({ pathname }: URL): string {
-  return pathname.split("/").at(-1) ?? "";
+  const name = pathname.split("/").at(-1) ?? "";
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
 }
 
 function blobName(blob: Blob): string {

@@ -5,7 +5,7 @@
  * - `unsupported-format`: the bytes are no sound file that is read here, or a damaged one.
  * - `too-short`: the sound is shorter than the capability needs.
  * - `limit`: a limit of `createEngine({ limits })` is exceeded; `details.limit` names it.
- * - `out-of-memory`: memory for a result could not be had.
+ * - `out-of-memory`: memory could not be had, for a result or in a worker, which is then replaced; the message says what needs less.
  * - `model-load`: a model or its manifest cannot be fetched or used.
  * - `model-integrity`: a model's bytes are not the ones its manifest names.
  * - `not-authorized`: the tier does not include it (`status` 403), the `authorize` hook refused (429) or gave no answer (503).

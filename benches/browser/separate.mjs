@@ -1,6 +1,6 @@
 // Times one chunk of the separator in otolith and the same ONNX file in onnxruntime-web: one page, one worker, one thread each, in turns.
 //
-//   node benches/browser/separate.mjs [--rounds N] [--json FILE]
+//   node benches/browser/separate.mjs [--model NAME] [--rounds N] [--json FILE]
 //
 // otolith's time is a whole chunk: transform, network, masks, consistency and inverse transform. onnxruntime-web's is the network alone,
 // so the ratio flatters it. Needs a build (npm start -- --no-serve) and Chromium; onnxruntime-web is installed under benches/peers/.
@@ -16,13 +16,16 @@ import { findProgram } from "../../pkg-config/browsers.mjs";
 import { root } from "../../pkg-config/paths.mjs";
 import { serve } from "../../pkg-config/serve.mjs";
 
-const { values } = parseArgs({ options: { rounds: { type: "string", default: "9" }, json: { type: "string" } } });
+const { values } = parseArgs({
+  options: { model: { type: "string", default: "separator-2-lite" }, rounds: { type: "string", default: "9" }, json: { type: "string" } },
+});
 
 const peers = join(root, "benches/peers");
 if (!existsSync(join(peers, "node_modules/onnxruntime-web"))) execFileSync("npm", ["ci"], { cwd: peers, stdio: "inherit" });
 
 const { models } = JSON.parse(readFileSync(join(root, "models/manifest.json"), "utf8"));
-const entry = models.find((model) => model.kind === "separator");
+const entry = models.find(({ name }) => name === values.model);
+if (!entry) throw new Error(`there is no model ${values.model}`);
 
 const folders = ["benches/browser", ".tools/wasm", "models", "benches/peers/node_modules/onnxruntime-web/dist"];
 const server = await serve({ folders, csp: false });

@@ -85,7 +85,7 @@ describe("the authorize hook", () => {
       capability: "stem_split_single",
       amount: 2.5,
       stems: 2,
-      input: { name: "a%20song.wav", bytes: null },
+      input: { name: "a song.wav", bytes: null },
       signal: expect.any(AbortSignal),
     });
     expect(Object.isFrozen(seen)).toBe(true);
