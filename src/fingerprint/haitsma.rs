@@ -5,10 +5,11 @@
 //! `[E(n,b) - E(n,b+1)] - [E(n-1,b) - E(n-1,b+1)] > 0`. Frame 0, frames that are silent and the first behind a hole have no bit set.
 //! Profile `5k` has frames of the same length at 5 000 Hz, which is the grid of the Rust crate audiofp.
 
+use super::analysis_stream::{Analysis, AnalysisStream};
 use super::extraction::{Extraction, Recipe};
 use super::intake::Intake;
 use super::print::{Algorithm, Print, Profile, Reference, Scheme};
-use super::{Extract, ExtractStream, Mix};
+use super::{Extract, Mix};
 use crate::audio::Audio;
 use crate::dsp::activity::SilenceGate;
 use crate::dsp::half_band::half_band;
@@ -172,12 +173,10 @@ pub fn rows(frames: &[SubFingerprint]) -> Vec<u8> {
 }
 
 /// Sub-fingerprints of a mono stream.
-pub struct HaitsmaStream {
-    intake: Intake,
-    analysis: Analysis,
-}
+pub type HaitsmaStream = AnalysisStream<BitAnalysis>;
 
-struct Analysis {
+/// Finds sub-fingerprints.
+pub struct BitAnalysis {
     grid: Grid,
     filter: Vec<f32>,
     /// Samples at the intake's rate from `half_band` before the next decimated one.
@@ -207,7 +206,7 @@ impl HaitsmaStream {
         let spectrum = FrameSpectrum::new(FRAME_LENGTH);
         let ratio = EDGES.1 / EDGES.0;
         let edge = |band: usize| EDGES.0 * libm::pow(ratio, band as f64 / BANDS as f64);
-        let analysis = Analysis {
+        let analysis = BitAnalysis {
             grid,
             filter: half_band(grid.half_band),
             buffer: vec![0.0; grid.half_band],
@@ -225,47 +224,9 @@ impl HaitsmaStream {
     }
 }
 
-impl ExtractStream for HaitsmaStream {
+impl Analysis for BitAnalysis {
     type Item = TimedBits;
 
-    fn push(&mut self, samples: &[f32]) -> Result<&[TimedBits]> {
-        let analysis = &mut self.analysis;
-        analysis.found.clear();
-        self.intake.push(samples, |samples| analysis.take(samples))?;
-        Ok(&self.analysis.found)
-    }
-
-    fn flush(&mut self) -> Result<&[TimedBits]> {
-        let analysis = &mut self.analysis;
-        analysis.found.clear();
-        self.intake.end(|samples| analysis.take(samples))?;
-        self.analysis.finish()?;
-        Ok(&self.analysis.found)
-    }
-
-    fn gap(&mut self, frames: u64) -> Result<&[TimedBits]> {
-        self.flush()?;
-        self.analysis.restart(self.intake.skip(frames));
-        Ok(&self.analysis.found)
-    }
-
-    fn latency(&self) -> u64 {
-        self.intake.latency(2 * FRAME_LENGTH + self.analysis.grid.half_band)
-    }
-
-    fn state_bytes(&self) -> usize {
-        let analysis = &self.analysis;
-        let floats = analysis.buffer.capacity() + analysis.decimated.capacity() + analysis.power.capacity();
-        let gate = analysis.gate.as_ref().map_or(0, SilenceGate::state_bytes);
-        self.intake.state_bytes() + floats * size_of::<f32>() + analysis.found.capacity() * size_of::<TimedBits>() + gate
-    }
-
-    fn replaced(&self) -> u64 {
-        self.intake.replaced()
-    }
-}
-
-impl Analysis {
     fn take(&mut self, samples: &[f32]) -> Result<()> {
         if let Some(gate) = &mut self.gate {
             gate.push(samples);
@@ -279,30 +240,6 @@ impl Analysis {
         }
         self.decimated.drain(..start);
         Ok(())
-    }
-
-    /// Filters the samples whose neighbours are all there, `most` at most.
-    fn decimate(&mut self, most: usize) {
-        let half_band = self.grid.half_band;
-        let window = 2 * half_band + 1;
-        let mut start = 0;
-        let mut count = 0;
-        while start + window <= self.buffer.len() && count < most {
-            let samples = &self.buffer[start..start + window];
-            let mut sum = 0.5 * samples[half_band];
-            // Every second tap but the middle one is 0.
-            for (weight, place) in self.filter.iter().zip((1..).step_by(2)) {
-                sum += weight * (samples[half_band - place] + samples[half_band + place]);
-            }
-            if self.to_skip > 0 {
-                self.to_skip -= 1;
-            } else {
-                self.decimated.push(sum);
-            }
-            start += 2;
-            count += 1;
-        }
-        self.buffer.drain(..start);
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -332,6 +269,50 @@ impl Analysis {
         self.to_skip = (self.next_frame * HOP_LENGTH as u64).saturating_sub(first) as usize;
         self.decimated.clear();
         self.before = None;
+    }
+
+    fn found(&self) -> &[TimedBits] {
+        &self.found
+    }
+
+    fn clear(&mut self) {
+        self.found.clear();
+    }
+
+    fn delay(&self) -> usize {
+        2 * FRAME_LENGTH + self.grid.half_band
+    }
+
+    fn state_bytes(&self) -> usize {
+        let floats = self.buffer.capacity() + self.decimated.capacity() + self.power.capacity();
+        let gate = self.gate.as_ref().map_or(0, SilenceGate::state_bytes);
+        floats * size_of::<f32>() + self.found.capacity() * size_of::<TimedBits>() + gate
+    }
+}
+
+impl BitAnalysis {
+    /// Filters the samples whose neighbours are all there, `most` at most.
+    fn decimate(&mut self, most: usize) {
+        let half_band = self.grid.half_band;
+        let window = 2 * half_band + 1;
+        let mut start = 0;
+        let mut count = 0;
+        while start + window <= self.buffer.len() && count < most {
+            let samples = &self.buffer[start..start + window];
+            let mut sum = 0.5 * samples[half_band];
+            // Every second tap but the middle one is 0.
+            for (weight, place) in self.filter.iter().zip((1..).step_by(2)) {
+                sum += weight * (samples[half_band - place] + samples[half_band + place]);
+            }
+            if self.to_skip > 0 {
+                self.to_skip -= 1;
+            } else {
+                self.decimated.push(sum);
+            }
+            start += 2;
+            count += 1;
+        }
+        self.buffer.drain(..start);
     }
 
     fn analyse(&mut self, start: usize) -> Result<()> {

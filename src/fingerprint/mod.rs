@@ -4,6 +4,7 @@
 //! and finds which of them an excerpt comes from, and from where in it. [`wire`] turns prints into bytes, [`inspect`] into JSON.
 
 pub mod activity;
+pub mod analysis_stream;
 pub mod catalog;
 pub mod cells;
 pub mod confidence;

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 
+use super::analysis_stream::{Analysis, AnalysisStream};
 use super::embedder::{Embedder, EmbedderId, quantise};
 use super::extraction::{Extraction, Recipe};
 use super::intake::Intake;
 use super::print::{Algorithm, Print, Profile, Reference, Scheme};
-use super::{Extract, ExtractStream, Mix};
+use super::{Extract, Mix};
 use crate::audio::Audio;
 use crate::dsp::activity::SilenceGate;
 use crate::dsp::mel::{MelBank, MelNorm, MelScale};
@@ -190,12 +191,10 @@ impl MelFrontEnd {
 }
 
 /// Embeddings of a mono stream.
-pub struct NeuralStream {
-    intake: Intake,
-    analysis: Analysis,
-}
+pub type NeuralStream = AnalysisStream<EmbeddingAnalysis>;
 
-struct Analysis {
+/// Makes embeddings.
+pub struct EmbeddingAnalysis {
     front_end: MelFrontEnd,
     plan: Box<dyn GraphPlan>,
     dimensions: usize,
@@ -223,7 +222,7 @@ impl NeuralStream {
         if !BATCHES.contains(&batch) {
             return Err(Error::invalid(format!("batch must be in {}..{} windows, got {batch}", BATCHES.start(), BATCHES.end())));
         }
-        let analysis = Analysis {
+        let analysis = EmbeddingAnalysis {
             front_end: MelFrontEnd::new()?,
             plan: embedder.plan(batch)?,
             dimensions: embedder.id().dimensions,
@@ -240,48 +239,9 @@ impl NeuralStream {
     }
 }
 
-impl ExtractStream for NeuralStream {
+impl Analysis for EmbeddingAnalysis {
     type Item = TimedEmbedding;
 
-    fn push(&mut self, samples: &[f32]) -> Result<&[TimedEmbedding]> {
-        let analysis = &mut self.analysis;
-        analysis.found.clear();
-        self.intake.push(samples, |samples| analysis.take(samples))?;
-        Ok(&self.analysis.found)
-    }
-
-    fn flush(&mut self) -> Result<&[TimedEmbedding]> {
-        let analysis = &mut self.analysis;
-        analysis.found.clear();
-        self.intake.end(|samples| analysis.take(samples))?;
-        self.analysis.finish()?;
-        Ok(&self.analysis.found)
-    }
-
-    fn gap(&mut self, frames: u64) -> Result<&[TimedEmbedding]> {
-        self.flush()?;
-        self.analysis.restart(self.intake.skip(frames));
-        Ok(&self.analysis.found)
-    }
-
-    fn latency(&self) -> u64 {
-        self.intake.latency(WINDOW + HOP * (self.analysis.batch - 1))
-    }
-
-    fn state_bytes(&self) -> usize {
-        let analysis = &self.analysis;
-        let floats = analysis.buffer.capacity() + analysis.mels.capacity();
-        let found = analysis.found.capacity() * (size_of::<TimedEmbedding>() + analysis.dimensions);
-        let gate = analysis.gate.as_ref().map_or(0, SilenceGate::state_bytes);
-        self.intake.state_bytes() + analysis.front_end.state_bytes() + floats * size_of::<f32>() + found + gate
-    }
-
-    fn replaced(&self) -> u64 {
-        self.intake.replaced()
-    }
-}
-
-impl Analysis {
     fn take(&mut self, samples: &[f32]) -> Result<()> {
         if let Some(gate) = &mut self.gate {
             gate.push(samples);
@@ -307,6 +267,41 @@ impl Analysis {
         Ok(())
     }
 
+    fn finish(&mut self) -> Result<()> {
+        // What is left is less than a window.
+        self.buffer.clear();
+        self.embed()
+    }
+
+    fn restart(&mut self, sample: u64) {
+        if let Some(gate) = &mut self.gate {
+            gate.restart(sample);
+        }
+        self.next_window = sample.div_ceil(HOP as u64);
+        self.to_skip = (self.next_window * HOP as u64 - sample) as usize;
+    }
+
+    fn found(&self) -> &[TimedEmbedding] {
+        &self.found
+    }
+
+    fn clear(&mut self) {
+        self.found.clear();
+    }
+
+    fn delay(&self) -> usize {
+        WINDOW + HOP * (self.batch - 1)
+    }
+
+    fn state_bytes(&self) -> usize {
+        let floats = self.buffer.capacity() + self.mels.capacity();
+        let found = self.found.capacity() * (size_of::<TimedEmbedding>() + self.dimensions);
+        let gate = self.gate.as_ref().map_or(0, SilenceGate::state_bytes);
+        self.front_end.state_bytes() + floats * size_of::<f32>() + found + gate
+    }
+}
+
+impl EmbeddingAnalysis {
     /// Runs the network on the batch as far as it is filled.
     fn embed(&mut self) -> Result<()> {
         let filled = self.slots.len();
@@ -324,20 +319,6 @@ impl Analysis {
             self.found.push(TimedEmbedding { tick, embedding: stored });
         }
         Ok(())
-    }
-
-    /// Ends the sound: what is left is less than a window.
-    fn finish(&mut self) -> Result<()> {
-        self.buffer.clear();
-        self.embed()
-    }
-
-    fn restart(&mut self, sample: u64) {
-        if let Some(gate) = &mut self.gate {
-            gate.restart(sample);
-        }
-        self.next_window = sample.div_ceil(HOP as u64);
-        self.to_skip = (self.next_window * HOP as u64 - sample) as usize;
     }
 }
 

@@ -224,7 +224,7 @@ impl ExtractStream for PanakoStream {
     }
 
     fn latency(&self) -> u64 {
-        self.peaks.latency(triple::LONGEST_IN_QUERY as usize + 1)
+        self.peaks.latency_behind(triple::LONGEST_IN_QUERY as usize + 1)
     }
 
     fn state_bytes(&self) -> usize {

@@ -1,5 +1,6 @@
 //! Peaks of a mono stream, whatever spectrum they are picked in.
 
+use super::analysis_stream::{Analysis, AnalysisStream};
 use super::intake::Intake;
 use super::peaks::{Peak, PeakConfig, PeakPicker};
 use crate::dsp::activity::SilenceGate;
@@ -39,12 +40,10 @@ pub trait Rows {
 }
 
 /// Peaks of a mono stream in the spectrogram `R`.
-pub struct PeakStream<R> {
-    intake: Intake,
-    analysis: Analysis<R>,
-}
+pub type PeakStream<R> = AnalysisStream<PeakAnalysis<R>>;
 
-struct Analysis<R> {
+/// Picks peaks in the spectrogram `R`.
+pub struct PeakAnalysis<R> {
     rows: R,
     next_row: u64,
     picker: PeakPicker,
@@ -60,43 +59,11 @@ impl<R: Rows> PeakStream<R> {
     pub fn new(rows: R, sample_rate: u32, silence: Option<f64>) -> Result<Self> {
         let gate = silence.map(|level| SilenceGate::new(R::RATE, level)).transpose()?;
         let picker = PeakPicker::new(R::PEAKS);
-        Ok(Self { intake: Intake::new(sample_rate, R::RATE)?, analysis: Analysis { rows, next_row: 0, picker, gate, peaks: Vec::new() } })
+        let analysis = PeakAnalysis { rows, next_row: 0, picker, gate, peaks: Vec::new() };
+        Ok(Self { intake: Intake::new(sample_rate, R::RATE)?, analysis })
     }
 
-    /// Takes samples; returns the peaks settled by them, ordered by time.
-    ///
-    /// # Errors
-    /// [`crate::Error::Internal`] only.
-    pub fn push(&mut self, samples: &[f32]) -> Result<&[Peak]> {
-        self.analysis.peaks.clear();
-        let analysis = &mut self.analysis;
-        self.intake.push(samples, |samples| analysis.take(samples))?;
-        Ok(&self.analysis.peaks)
-    }
-
-    /// Ends the sound: zeros follow to the end of the last row that begins inside it. Returns the remaining peaks.
-    ///
-    /// # Errors
-    /// [`crate::Error::Internal`] only.
-    pub fn flush(&mut self) -> Result<&[Peak]> {
-        self.analysis.peaks.clear();
-        let analysis = &mut self.analysis;
-        self.intake.end(|samples| analysis.take(samples))?;
-        self.analysis.finish()?;
-        Ok(&self.analysis.peaks)
-    }
-
-    /// Ends the sound as [`PeakStream::flush`] does and goes on `frames` samples later.
-    ///
-    /// # Errors
-    /// [`crate::Error::Internal`] only.
-    pub fn gap(&mut self, frames: u64) -> Result<&[Peak]> {
-        self.flush()?;
-        self.analysis.restart(self.intake.skip(frames));
-        Ok(&self.analysis.peaks)
-    }
-
-    /// The peaks that the last call settled.
+    /// The peaks that the last call settled, ordered by time.
     #[must_use]
     pub fn peaks(&self) -> &[Peak] {
         &self.analysis.peaks
@@ -110,27 +77,14 @@ impl<R: Rows> PeakStream<R> {
 
     /// Frames at the input's rate between a sound and the peaks in the rows that begin `rows` rows after it.
     #[must_use]
-    pub fn latency(&self, rows: usize) -> u64 {
-        self.intake.latency(self.analysis.rows.delay() + (self.analysis.picker.delay_rows() + rows) * R::HOP)
-    }
-
-    /// Bytes of the buffers, without the transform's and the resampler's tables.
-    #[must_use]
-    pub fn state_bytes(&self) -> usize {
-        let analysis = &self.analysis;
-        let gate = analysis.gate.as_ref().map_or(0, SilenceGate::state_bytes);
-        let peaks = analysis.peaks.capacity() * size_of::<Peak>();
-        self.intake.state_bytes() + analysis.rows.state_bytes() + analysis.picker.state_bytes() + gate + peaks
-    }
-
-    /// Samples so far that were no finite numbers.
-    #[must_use]
-    pub fn replaced(&self) -> u64 {
-        self.intake.replaced()
+    pub fn latency_behind(&self, rows: usize) -> u64 {
+        self.intake.latency(self.analysis.delay() + rows * R::HOP)
     }
 }
 
-impl<R: Rows> Analysis<R> {
+impl<R: Rows> Analysis for PeakAnalysis<R> {
+    type Item = Peak;
+
     fn take(&mut self, samples: &[f32]) -> Result<()> {
         if let Some(gate) = &mut self.gate {
             gate.push(samples);
@@ -165,6 +119,25 @@ impl<R: Rows> Analysis<R> {
         self.picker.restart(self.next_row);
     }
 
+    fn found(&self) -> &[Peak] {
+        &self.peaks
+    }
+
+    fn clear(&mut self) {
+        self.peaks.clear();
+    }
+
+    fn delay(&self) -> usize {
+        self.rows.delay() + self.picker.delay_rows() * R::HOP
+    }
+
+    fn state_bytes(&self) -> usize {
+        let gate = self.gate.as_ref().map_or(0, SilenceGate::state_bytes);
+        self.rows.state_bytes() + self.picker.state_bytes() + gate + self.peaks.capacity() * size_of::<Peak>()
+    }
+}
+
+impl<R: Rows> PeakAnalysis<R> {
     /// Drops the peaks from number `first` on that lie where the gate is shut.
     fn drop_silent(&mut self, first: usize) {
         let Some(gate) = &mut self.gate else { return };

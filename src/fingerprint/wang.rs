@@ -227,7 +227,7 @@ impl ExtractStream for WangStream {
 
     fn latency(&self) -> u64 {
         // One frame more than the zone: anchor and target are known to eighths of a frame, either way.
-        self.peaks.latency(*TARGET_FRAMES.end() as usize + 1)
+        self.peaks.latency_behind(*TARGET_FRAMES.end() as usize + 1)
     }
 
     fn state_bytes(&self) -> usize {
