@@ -87,6 +87,7 @@ impl Core {
             volume.checkpoint(io, &index, &segments, true).await?;
         }
         *self.index_mut() = index;
+        self.index_mut().sort_into_cells(io).await;
         Ok(())
     }
 

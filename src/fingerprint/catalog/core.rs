@@ -46,7 +46,8 @@ impl Core {
     /// # Errors
     /// As [`volume::open`].
     pub async fn open(io: &Io, asked: Option<Scheme>, sizes: Sizes) -> Result<Self> {
-        let (index, volume, recovered) = volume::open(io, asked, sizes.resident_bytes).await?;
+        let (mut index, volume, recovered) = volume::open(io, asked, sizes.resident_bytes).await?;
+        index.sort_into_cells(io).await;
         Ok(Self { index, volume: Some(volume), sizes, recovered, overdue: None })
     }
 
@@ -93,7 +94,9 @@ impl Core {
 
     /// Packs everything in one segment, without the dead.
     pub async fn compact(&mut self, io: &Io) -> Result<()> {
-        self.rewrite(io, 0, true, None).await
+        self.rewrite(io, 0, true, None).await?;
+        self.index.sort_into_cells(io).await;
+        Ok(())
     }
 
     /// Figures about it.
@@ -177,6 +180,7 @@ impl Core {
     /// tried again after the next change.
     async fn tidy(&mut self, io: &Io) {
         self.overdue = self.try_tidy(io).await.err().map(|error| error.to_string());
+        self.index.sort_into_cells(io).await;
     }
 
     async fn try_tidy(&mut self, io: &Io) -> Result<()> {

@@ -61,11 +61,10 @@ impl Index {
         }
     }
 
-    /// An index of segments, oldest first, some of whose tracks may be dead.
+    /// An index of segments, oldest first, some of whose tracks may be dead. Its rows are not sorted into cells yet.
     pub fn of_segments(scheme: Scheme, row_form: RowForm, segments: Vec<Segment>) -> Self {
         let mut index = Self { row_form, segments, ..Self::new(scheme) };
         index.register();
-        index.sort_into_cells();
         index
     }
 
@@ -236,7 +235,7 @@ impl Index {
         self.checked(id, metadata, duration, parts, postings, RowForm::default())
     }
 
-    /// Takes a prepared track; a live one of its id makes room.
+    /// Takes a prepared track; a live one of its id makes room. Its rows are not sorted into cells yet.
     pub fn commit(&mut self, prepared: Prepared) {
         let Prepared { track, parts, mut postings, row_form } = prepared;
         self.bury(&track.id);
@@ -252,7 +251,6 @@ impl Index {
         self.live_ticks += ticks_of(&parts);
         self.recent.add(track, parts);
         self.runs.add(postings);
-        self.sort_into_cells();
     }
 
     /// Marks a track as removed. Returns whether there was one.

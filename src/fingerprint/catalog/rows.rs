@@ -1,9 +1,10 @@
 //! What the rows of a catalogue's parts are, and the cells that embeddings among them are sorted into.
 
 use super::index::Index;
+use super::io::Io;
 use super::roster::{Part, Roster};
 use crate::error::{Error, Result};
-use crate::fingerprint::cells::{Cells, EXHAUSTIVE};
+use crate::fingerprint::cells::{Cells, EXHAUSTIVE, Pace};
 use crate::fingerprint::embedder::EmbedderId;
 use crate::fingerprint::print::{Algorithm, Print, Scheme};
 use crate::fingerprint::wire::Reader;
@@ -65,8 +66,8 @@ impl RowForm {
 }
 
 impl Index {
-    /// Sorts embeddings into cells where there are many: new ones, and all if their number has doubled.
-    pub(super) fn sort_into_cells(&mut self) {
+    /// Sorts embeddings into cells where there are many: new ones, and all if their number has doubled. In bounded steps.
+    pub(super) async fn sort_into_cells(&mut self, io: &Io) {
         let form = self.row_form();
         let dimensions = form.bytes;
         let count = self.postings() - self.dead_postings();
@@ -74,19 +75,19 @@ impl Index {
             self.set_cells(None);
             return;
         }
-        let known = self.take_cells();
-        let is_known = known.as_ref().is_some_and(|cells| count < GROWTH * cells.learnt_from());
-        let cells = known.filter(|_| is_known).unwrap_or_else(|| {
-            let live = self.rosters().flat_map(live_parts);
-            Cells::learn(
-                count,
-                dimensions,
-                live.flat_map(|part| embeddings(part, dimensions)).filter(|one| one.iter().any(|&value| value != 0)),
-            )
-        });
+        let mut pace = Pace::new(async || io.pause().await);
+        let known = self.take_cells().filter(|cells| count < GROWTH * cells.learnt_from());
+        let is_known = known.is_some();
+        let cells = match known {
+            Some(cells) => cells,
+            None => {
+                let live = self.rosters().flat_map(live_parts).flat_map(|part| embeddings(part, dimensions));
+                Cells::learn(count, dimensions, live.filter(|one| one.iter().any(|&value| value != 0)), &mut pace).await
+            }
+        };
         for part in self.rosters_mut().flat_map(|roster| roster.parts.iter_mut()) {
             if !is_known || part.cells.len() * dimensions != part.rows.len() {
-                part.cells = embeddings(part, dimensions).map(|embedding| cells.cells_of(embedding)).collect();
+                part.cells = cells.sorted(embeddings(part, dimensions), &mut pace).await;
             }
         }
         self.set_cells(Some(cells));
