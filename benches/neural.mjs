@@ -1,15 +1,14 @@
 // How fast neural fingerprints are in wasm, one window at a time and batched, and how long a match takes: times real time, milliseconds.
 //
-//     node benches/neural.mjs MANIFEST.json [TRACKS]
+//     node benches/neural.mjs [TRACKS [MANIFEST.json]]
 //
-// MANIFEST.json is that of an embedder, its file beside it. A minute of noise-like music is made here; timings are of whole calls through
+// MANIFEST.json is that of an embedder, its file beside it; by default the shipped one. A minute of noise-like music is made here; timings are of whole calls through
 // a worker, with decoding and resampling from 44.1 kHz, after one call to warm up; the median of five rounds, single and batched in turn.
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { createEngine } from "../dist/node.js";
 
-const [path, tracks = "0"] = process.argv.slice(2);
-if (!path) throw new Error("name an embedder's manifest");
+const [tracks = "0", path = "models/manifest.json"] = process.argv.slice(2);
 const document = JSON.parse(await readFile(path, "utf8"));
 const manifest = (document.models ?? [document]).find(({ kind }) => kind === "embedder");
 const { buffer, byteOffset, byteLength } = await readFile(join(dirname(path), manifest.file));

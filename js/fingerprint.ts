@@ -9,8 +9,8 @@ import type { FingerprintSettings, PrintData } from "./worker/protocol.js";
 /**
  * Fingerprint algorithms. `wang`: pairs of spectral peaks (Wang 2003), for noise and lossy coding. `panako`: triples of peaks of a
  * constant-Q spectrum (Six and Leman 2014), also for another tempo, pitch or speed. `haitsma`: 32 bits every 11.6 ms (Haitsma and Kalker
- * 2002), for strong lossy coding. `neural`: embeddings of a second by a trained network (after Chang et al. 2021), which has to be given,
- * for short clips in noise.
+ * 2002), for strong lossy coding. `neural`: embeddings of a second by a trained network (after Chang et al. 2021), for short clips in
+ * noise; `neural.wasm` and the network are fetched when it is first asked for.
  */
 export type FingerprintAlgorithm = "wang" | "panako" | "haitsma" | "neural";
 

@@ -47,7 +47,7 @@ export async function readCustomModel(path: string, kind: "separator" | "embedde
 export const EMBEDDER_OPTION = {
   type: "string",
   value: "MANIFEST|NAME",
-  help: "for neural: a model of your own by its manifest (.json, the file beside it), or a shipped one by name",
+  help: "for neural: a model of your own by its manifest (.json, the file beside it), or a shipped one by name; default: the shipped one",
 } as const;
 
 /** The name of the embedder that `--model` gives, and what the engine has to be given for it. */

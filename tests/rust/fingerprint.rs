@@ -30,6 +30,9 @@ mod recognition;
 mod recordings;
 #[path = "fingerprint/scale.rs"]
 mod scale;
+#[cfg(feature = "neural")]
+#[path = "fingerprint/shipped_embedder.rs"]
+mod shipped_embedder;
 #[path = "fingerprint/spectrum.rs"]
 mod spectrum;
 #[path = "fingerprint/storage_faults.rs"]

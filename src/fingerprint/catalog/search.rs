@@ -287,6 +287,12 @@ impl Searched for View<'_> {
         std::ptr::eq(roster, next_roster) && roster.continues(number, next_number)
     }
 
+    fn track_of(&self, part: u32) -> u32 {
+        let (roster, number) = self.locate(part);
+        let first = roster.parts.get(number as usize).and_then(|part| roster.tracks.get(part.track as usize)).map(|track| track.first_part);
+        first.map_or(part, |first| part - number + first)
+    }
+
     fn rows(&self, part: u32) -> &[u8] {
         self.part(part).map_or(&[], |(part, _)| &part.rows)
     }

@@ -2,11 +2,14 @@
 //!
 //! Up to 20 000 stored embeddings are all compared with those of the query, above that those of the nearest cells (see [`Cells`]). What is
 //! alike votes for the ticks between reference and query; the best of these alignments are then compared whole.
+//!
+//! How alike strangers are depends on the sound: every metronome is like every other one. So the evidence for a track is its cosine and, above
+//! all, how far that lies above those of its best rivals, the other tracks of the catalogue (cohort normalisation: Auckenthaler, Carey and Lloyd-Thomas,
+//! "Score normalization for text-independent speaker verification systems", Digital Signal Processing 10, 2000).
 
 use super::{Found, Histogram, Searched};
 use crate::dsp::kernel;
-use crate::fingerprint::cells::{CELLS_OF_ONE, Cells};
-use crate::fingerprint::confidence;
+use crate::fingerprint::cells::{CELLS_OF_ONE, Cells, EXHAUSTIVE};
 use crate::fingerprint::embedder::UNIT;
 use crate::fingerprint::neural::TICK_SECONDS;
 
@@ -20,8 +23,19 @@ const ALIGNMENTS: usize = 64;
 const AGREEING: f64 = 0.5;
 /// Stored embeddings, and windows of the query, from whose cosines it is told what chance gives.
 const SAMPLED: usize = 64;
-/// Share of a further window that says something new: windows overlap by half, and music goes on as it was.
-const NOVELTY: f64 = 0.3;
+/// Tracks whose best places are compared whole, to find the rivals.
+const COMPARED_TRACKS: usize = 64;
+/// Other tracks that a track is measured by: the most alike ones.
+const RIVALS: usize = 5;
+/// What lying above its rivals counts, beside the cosine itself.
+const LEAD: f64 = 3.0;
+/// Cosine of rivals where there are none or only worse ones: for one window, and the power of the number of windows that it falls with. It is that of the
+/// shipped network for music that is not the same.
+const UNRELATED: (f64, f64) = (0.68, -0.19);
+/// Cosine and lead together at evidence 0, and more of them by which strangers become ten times rarer: of the shipped network.
+const CHANCE: (f64, f64) = (0.9, 0.24);
+/// Tracks from which on the rivals say what they can: of fewer, the best five are less like the query than it takes. And most evidence that goes for that.
+const ENOUGH_TRACKS: (f64, f64) = (120.0, 0.7);
 /// Ticks within which two places in a part are one.
 const SAME_PLACE: i64 = 2;
 
@@ -38,17 +52,21 @@ pub struct EmbeddingSearch {
     asking: Vec<usize>,
 }
 
-/// The cosine of unrelated windows: middle and deviation.
+/// A place of the query in a part.
 #[derive(Debug, Clone, Copy)]
-struct Chance {
-    middle: f64,
-    deviation: f64,
+struct Alignment {
+    /// What its windows have in common with the rows there beyond chance.
+    score: f32,
+    track: u32,
+    part: u32,
+    /// Tick of the part at which the query's first window lies.
+    offset: i64,
 }
 
 /// How two stretches compare.
 struct Comparison {
-    windows: usize,
     agreeing: u32,
+    /// Mean cosine; windows that meet nothing count as unrelated ones.
     mean: f64,
     first: usize,
     last: usize,
@@ -66,29 +84,47 @@ impl EmbeddingSearch {
 
     /// The places that agree, at most `per_part` of each part.
     pub fn matches(&self, per_part: usize, searched: &impl Searched) -> Vec<Found> {
-        let chance = self.chance(searched);
+        let middle = self.middle(searched);
         let asked = searched.cells().map(|cells| self.askers_by_cell(cells));
-        let mut alignments: Vec<(f32, u32, i64)> = Vec::new();
+        // Of a large catalogue some parts are looked at whole, so that rivals do not hang on the cells.
+        let looked_at_whole = (searched.ticks() as usize).div_ceil(EXHAUSTIVE).max(1);
+        let mut alignments: Vec<Alignment> = Vec::new();
+        let mut best_of_tracks: Vec<Alignment> = Vec::new();
         let mut scores = Vec::new();
-        for part in searched.live_parts() {
+        for (number, part) in searched.live_parts().enumerate() {
             let rows: &[i8] = bytemuck::cast_slice(searched.rows(part));
             scores.clear();
             scores.resize(self.norms.len() + rows.len() / self.dimensions, 0.0);
             match &asked {
-                None => self.score_all(rows, chance, &mut scores),
-                Some(asked) => self.score_near(rows, searched.cells_of_rows(part), asked, chance, &mut scores),
+                Some(asked) if number % looked_at_whole != 0 => {
+                    self.score_near(rows, searched.cells_of_rows(part), asked, middle, &mut scores);
+                }
+                _ => self.score_all(rows, middle, &mut scores),
             }
-            let places = scores.iter().zip(-(self.norms.len() as i64)..);
-            alignments.extend(places.filter(|(score, _)| **score > 0.0).map(|(&score, offset)| (score, part, offset)));
+            let track = searched.track_of(part);
+            let places = scores.iter().zip(-(self.norms.len() as i64)..).filter(|(score, _)| **score > 0.0);
+            let places = places.map(|(&score, offset)| Alignment { score, track, part, offset });
+            if let Some(best) = places.clone().max_by(|a, b| a.score.total_cmp(&b.score)) {
+                match best_of_tracks.last_mut().filter(|last| last.track == track) {
+                    Some(last) if last.score >= best.score => {}
+                    Some(last) => *last = best,
+                    None => best_of_tracks.push(best),
+                }
+            }
+            alignments.extend(places);
             if alignments.len() > 64 * ALIGNMENTS {
-                keep_best(&mut alignments);
+                keep_best(&mut alignments, ALIGNMENTS);
             }
         }
-        keep_best(&mut alignments);
-        let cells = searched.ticks() as f64;
-        let compared = alignments.into_iter().filter_map(|(_, part, offset)| {
-            let compared = self.compare(bytemuck::cast_slice(searched.rows(part)), offset)?;
-            Some((evidence(compared.mean, compared.windows, chance, cells), part, offset, compared))
+        keep_best(&mut alignments, ALIGNMENTS);
+        let doubt = libm::log10(ENOUGH_TRACKS.0 / best_of_tracks.len().max(1) as f64).clamp(0.0, ENOUGH_TRACKS.1);
+        keep_best(&mut best_of_tracks, COMPARED_TRACKS);
+        let compare = |at: &Alignment| self.compare(bytemuck::cast_slice(searched.rows(at.part)), at.offset, middle);
+        let mut rivals: Vec<(f64, u32)> = best_of_tracks.iter().filter_map(|at| Some((compare(at)?.mean, at.track))).collect();
+        rivals.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let compared = alignments.iter().filter_map(|at| {
+            let compared = compare(at)?;
+            Some((self.evidence(compared.mean, at.track, &rivals) - doubt, at.part, at.offset, compared))
         });
         let mut compared: Vec<(f64, u32, i64, Comparison)> = compared.collect();
         compared.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
@@ -102,10 +138,9 @@ impl EmbeddingSearch {
         kept.into_iter().map(|(_, found)| found).collect()
     }
 
-    /// What chance gives: the median of cosines between windows and stored embeddings here and there, and the deviation that the sixth
-    /// above it would have were they normal. A few that do belong together change neither. It is never taken to be less than the
-    /// deviation of directions drawn at random.
-    fn chance(&self, searched: &impl Searched) -> Chance {
+    /// The cosine of unrelated windows: the median of those between windows and stored embeddings here and there. A few that do belong together
+    /// do not change it.
+    fn middle(&self, searched: &impl Searched) -> f64 {
         let parts: Vec<u32> = searched.live_parts().collect();
         let mut cosines: Vec<f64> = Vec::new();
         for sample in 0..SAMPLED {
@@ -123,10 +158,17 @@ impl EmbeddingSearch {
             }
         }
         cosines.sort_by(f64::total_cmp);
-        let at = |share: f64| cosines.get((share * cosines.len() as f64) as usize).copied().unwrap_or(0.0);
-        // 0.8413 of a normal distribution lie below one deviation.
-        let (middle, deviation) = (at(0.5), at(0.8413) - at(0.5));
-        Chance { middle, deviation: deviation.max(1.0 / (self.dimensions as f64).sqrt()) }
+        cosines.get(cosines.len() / 2).copied().unwrap_or(0.0)
+    }
+
+    /// Evidence for a mean cosine with a track, given those with all that are most alike, best first: minus the logarithm of the share of strangers
+    /// that come so far.
+    fn evidence(&self, mean: f64, track: u32, rivals: &[(f64, u32)]) -> f64 {
+        let windows = self.norms.iter().filter(|norm| **norm > 0.0).count();
+        let least = UNRELATED.0 * libm::pow(windows.max(1) as f64, UNRELATED.1);
+        let others = rivals.iter().filter(|(_, other)| *other != track).map(|&(rival, _)| rival.max(least));
+        let sum: f64 = others.chain(std::iter::repeat(least)).take(RIVALS).sum();
+        (mean + LEAD * (mean - sum / RIVALS as f64) - CHANCE.0) / CHANCE.1
     }
 
     /// The windows that ask for each cell.
@@ -142,15 +184,15 @@ impl EmbeddingSearch {
         asked
     }
 
-    fn score_all(&self, rows: &[i8], chance: Chance, scores: &mut [f32]) {
+    fn score_all(&self, rows: &[i8], middle: f64, scores: &mut [f32]) {
         for (row, tick) in rows.chunks_exact(self.dimensions).zip(0..) {
             for &window in &self.asking {
-                self.score(window, row, tick, chance, scores);
+                self.score(window, row, tick, middle, scores);
             }
         }
     }
 
-    fn score_near(&self, rows: &[i8], cells: &[[u16; CELLS_OF_ONE]], asked: &[Askers], chance: Chance, scores: &mut [f32]) {
+    fn score_near(&self, rows: &[i8], cells: &[[u16; CELLS_OF_ONE]], asked: &[Askers], middle: f64, scores: &mut [f32]) {
         for ((row, cells), tick) in rows.chunks_exact(self.dimensions).zip(cells).zip(0..) {
             let mut askers = Askers::default();
             for of_cell in cells.iter().filter_map(|&cell| asked.get(usize::from(cell))) {
@@ -160,7 +202,7 @@ impl EmbeddingSearch {
                 let mut left = word;
                 while left != 0 {
                     if let Some(&window) = self.asking.get(first + left.trailing_zeros() as usize) {
-                        self.score(window, row, tick, chance, scores);
+                        self.score(window, row, tick, middle, scores);
                     }
                     left &= left - 1;
                 }
@@ -169,10 +211,10 @@ impl EmbeddingSearch {
     }
 
     /// Adds what a window has in common with a row beyond chance to the alignment of the two.
-    fn score(&self, window: usize, row: &[i8], tick: usize, chance: Chance, scores: &mut [f32]) {
+    fn score(&self, window: usize, row: &[i8], tick: usize, middle: f64, scores: &mut [f32]) {
         let cosine = kernel::dot_i8(self.window(window), row) as f32 / (UNIT * UNIT);
         if let Some(score) = scores.get_mut(tick + self.norms.len() - window) {
-            *score += (cosine - chance.middle as f32).max(0.0);
+            *score += (cosine - middle as f32).max(0.0);
         }
     }
 
@@ -181,8 +223,8 @@ impl EmbeddingSearch {
     }
 
     /// Compares the query with the rows from `offset` on, wherever both have an embedding.
-    fn compare(&self, rows: &[i8], offset: i64) -> Option<Comparison> {
-        let mut sum = 0.0;
+    fn compare(&self, rows: &[i8], offset: i64, middle: f64) -> Option<Comparison> {
+        let (mut sum, mut windows) = (0.0, 0);
         let mut compared: Option<Comparison> = None;
         for (window, &own_norm) in self.norms.iter().enumerate() {
             let Ok(tick) = usize::try_from(offset + window as i64) else { continue };
@@ -192,13 +234,14 @@ impl EmbeddingSearch {
                 continue;
             }
             let cosine = f64::from(kernel::dot_i8(self.window(window), row)) / norms;
-            let compared = compared.get_or_insert(Comparison { windows: 0, agreeing: 0, mean: 0.0, first: window, last: window });
+            let compared = compared.get_or_insert(Comparison { agreeing: 0, mean: 0.0, first: window, last: window });
             sum += cosine;
-            compared.windows += 1;
+            windows += 1;
             compared.agreeing += u32::from(cosine >= AGREEING);
             compared.last = window;
         }
-        compared.map(|compared| Comparison { mean: sum / compared.windows as f64, ..compared })
+        let all = self.norms.iter().filter(|norm| **norm > 0.0).count();
+        compared.map(|compared| Comparison { mean: (sum + (all - windows) as f64 * middle) / all as f64, ..compared })
     }
 
     fn found(&self, part: u32, offset: i64, evidence: f64, compared: &Comparison, searched: &impl Searched) -> Found {
@@ -223,17 +266,11 @@ impl EmbeddingSearch {
     }
 }
 
-/// Evidence for a mean cosine of so many windows, at one of `cells` places.
-fn evidence(mean: f64, windows: usize, chance: Chance, cells: f64) -> f64 {
-    let independent = 1.0 + NOVELTY * (windows as f64 - 1.0);
-    confidence::normal_evidence((mean - chance.middle) / chance.deviation * independent.sqrt(), cells)
-}
-
 fn norm(embedding: &[i8]) -> f64 {
     f64::from(kernel::dot_i8(embedding, embedding)).sqrt()
 }
 
-fn keep_best(alignments: &mut Vec<(f32, u32, i64)>) {
-    alignments.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
-    alignments.truncate(ALIGNMENTS);
+fn keep_best(alignments: &mut Vec<Alignment>, count: usize) {
+    alignments.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.part.cmp(&b.part)).then(a.offset.cmp(&b.offset)));
+    alignments.truncate(count);
 }

@@ -196,6 +196,8 @@ pub trait Searched {
     fn ticks(&self) -> u64;
     /// Whether `next` is the part of the same track and layer that follows `part`.
     fn continues(&self, part: u32, next: u32) -> bool;
+    /// A number of the track that a part is of, the same for all its parts.
+    fn track_of(&self, part: u32) -> u32;
     /// The rows of a part (see [`super::print::Rows`]), tick by tick from its start.
     fn rows(&self, part: u32) -> &[u8];
     /// The live parts.

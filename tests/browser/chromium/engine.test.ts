@@ -6,7 +6,7 @@ import { createEngine } from "otolith";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { fixtureModel } from "../../js/fixture-models.js";
-import { noise, wav16 } from "../../js/signal.js";
+import { melody, noise, wav16 } from "../../js/signal.js";
 import { inPage, serveEngine, song } from "../engine-page.js";
 import { launchChromium } from "../launch.js";
 
@@ -87,6 +87,34 @@ describe("the engine in Chromium", () => {
 
     expect(await inPage(page, separateInPage, separation(14))).toEqual({ frames: spec.channels[0]?.length, digest: hash.digest("hex") });
     expect(server.requests.filter((path) => path === "/neural.wasm")).toHaveLength(1);
+    expect(problems).toEqual([]);
+  });
+
+  it("finds clips of two and three seconds by the shipped embedder, turns a stranger away, and gives Node's print", async () => {
+    const sampleRate = 8000;
+    const pieces = Array.from({ length: 7 }, (_, n) => Array.from(melody(n < 6 ? 10 : 3, sampleRate, 401 + n)));
+    const told = await inPage<{ ids: (string | null)[]; strangers: number; digest: string }>(
+      page,
+      `const engine = await otolith.createEngine({ workers: 1 });
+       const catalog = await engine.openCatalog({ name: "neural", algorithm: "neural", storage: "memory" });
+       const { sampleRate, pieces: [...tracks] } = input;
+       const stranger = tracks.pop();
+       const clip = (samples, from, seconds) => sound({ sampleRate, channels: [samples.slice(from * sampleRate, (from + seconds) * sampleRate)] });
+       for (const [n, track] of tracks.entries()) await catalog.enrol(clip(track, 0, 10), { id: String(n) });
+       const ids = [];
+       for (const seconds of [2, 3]) for (const track of tracks) ids.push((await catalog.match(clip(track, 3, seconds)))[0]?.id ?? null);
+       const strangers = (await catalog.match(clip(stranger, 0, 3))).length;
+       const digest = await sha256((await engine.fingerprint(clip(tracks[0], 0, 10), { algorithm: "neural" })).bytes());
+       await engine.dispose();
+       return { ids, strangers, digest };`,
+      { sampleRate, pieces },
+    );
+    const expected = Array.from({ length: 12 }, (_, n) => String(n % 6));
+    expect(told.ids.filter((id, n) => id === expected[n]).length).toBeGreaterThanOrEqual(11);
+    expect(told.strangers).toBe(0);
+    await using engine = await createEngine({ workers: 1 });
+    const print = await engine.fingerprint({ sampleRate, channels: [Float32Array.from(pieces[0] ?? [])] }, { algorithm: "neural" });
+    expect(told.digest).toBe(createHash("sha256").update(print.bytes()).digest("hex"));
     expect(problems).toEqual([]);
   });
 
