@@ -14,7 +14,7 @@ const { values, positionals } = parseArgs({ options: { rounds: { type: "string",
 const [song] = positionals;
 if (!song) throw new Error("name a song: node benches/estimate.mjs SONG");
 /** 10^9 multiplications and additions for a second of sound, as in js/estimate.ts. */
-const work = { "separator-2-lite": 0.52, "separator-5": 0.55 };
+const work = { "separator-2-lite": 0.52, "separator-2": 1.32, "separator-5": 1.38 };
 const MIB = 1024 ** 2;
 
 const read = (path) => new Uint8Array(readFileSync(new URL(path, import.meta.url)));

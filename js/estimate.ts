@@ -99,7 +99,7 @@ const SPEED_BYTES = 8 * MIB;
 /** Digested bytes that take as long as 10^9 multiplications and additions of a network: 46 MiB of separator-2-lite, 55 of separator-5 (`benches/estimate.mjs`). */
 const DIGESTED_PER_GMAC = 50 * MIB;
 /** 10^9 multiplications and additions for a second of sound, counted in the exported graphs. */
-const GMAC_PER_SECOND: Readonly<Record<string, number>> = { "separator-2-lite": 0.52, "separator-5": 0.55 };
+const GMAC_PER_SECOND: Readonly<Record<string, number>> = { "separator-2-lite": 0.52, "separator-2": 1.32, "separator-5": 1.38 };
 
 /** Linear memory of a core and of a neural worker before any sound. */
 const HOME_BYTES = 4 * MIB;
