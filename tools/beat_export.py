@@ -17,8 +17,9 @@ import onnxruntime
 import torch
 
 from tools.beat_activations import activations, load_network
+from tools.beat_decoder import decode_beats
 from tools.beat_onnx import BLOCK, OPSET, graphs
-from tools.convert_pytorch_to_onnx import LICENCE, source_commit, release
+from tools.convert_pytorch_to_onnx import LICENCE, release, source_commit
 from tools.train.beat_features import BANDS, FPS, FRAME, HOP, SAMPLE_RATE, band_magnitudes, log_bands
 from tools.train.beat_network import CHANNELS, FRONT_CONTEXT, TEMPO_BINS, BeatNetwork
 
@@ -109,6 +110,8 @@ def export(path: Path, name: str, version: str, models: Path, reference: Path | 
             "beat": [float(f"{v:.8g}") for v in found[0]], "downbeat": [float(f"{v:.8g}") for v in found[1]],
             "tempo": [float(f"{v:.8g}") for v in tempo],
         }
+        if not network.size.causal:
+            stored["beats"] = [round(float(time), 6) for time in decode_beats(found[0])]
         (reference / f"{name}-{version}.json").write_text(json.dumps(stored, separators=(",", ":")) + "\n")
     print(f"{name} {version}: {size} bytes in {len(files)} files, PyTorch against onnxruntime {difference:.1e}")
     return entry

@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime
 import torch
 
-from tools.convert_pytorch_to_onnx import LICENCE, source_commit, release
+from tools.convert_pytorch_to_onnx import LICENCE, release, source_commit
 from tools.embedder_onnx import OPSET, embedder_graph
 from tools.train import embedder_features as features
 from tools.train.embedder_network import DIMENSIONS, Embedder

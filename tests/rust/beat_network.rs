@@ -23,6 +23,9 @@ struct Reference {
     beat: Vec<f64>,
     downbeat: Vec<f64>,
     tempo: Vec<f64>,
+    /// Seconds; only of the shipped network.
+    #[serde(default)]
+    beats: Vec<f64>,
 }
 
 fn reference(model: &ModelName) -> Reference {
@@ -40,15 +43,29 @@ fn assert_near(what: &str, found: &[f64], wanted: &[f64]) {
     }
 }
 
-/// The shipped network and what onnxruntime gave for it.
+/// What onnxruntime gave for the shipped network, and the beats that the decoder in Python made of it.
+fn reference_of_the_shipped_network() -> Reference {
+    let entry = beat_models::entry(SHIPPED, "beat-activations");
+    let path = format!("{}/tests/data/models/{}-{}.json", env!("CARGO_MANIFEST_DIR"), entry.name, entry.model_version);
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
 #[test]
 fn activations_of_the_shipped_network_are_those_of_onnxruntime() {
-    let root = env!("CARGO_MANIFEST_DIR");
-    let network = beat_models::network(SHIPPED);
-    let entry = beat_models::entry(SHIPPED, "beat-activations");
-    let path = format!("{root}/tests/data/models/{}-{}.json", entry.name, entry.model_version);
-    let wanted: Reference = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    assert_activations(network, &wanted);
+    assert_activations(beat_models::network(SHIPPED), &reference_of_the_shipped_network());
+}
+
+/// `tools/beat_decoder.py` restates the tracker in numpy, in the plainest way.
+#[test]
+fn beats_of_the_shipped_network_are_those_of_the_decoder_in_python() {
+    let tcn = BeatConfig { method: BeatMethod::Tcn, ..BeatConfig::default() };
+    let found = BeatTracker::new(tcn).unwrap().with_network(beat_models::network(SHIPPED)).track(&bursts()).unwrap().beats;
+    let wanted = reference_of_the_shipped_network().beats;
+    assert_eq!(found.len(), wanted.len(), "{found:?}");
+    let farthest = found.iter().zip(&wanted).map(|(found, wanted)| (found - wanted).abs()).fold(0.0, f64::max);
+    println!("{} beats, at most {farthest:.1e} s from those of the decoder in Python", found.len());
+    // Activations are equal to 1e-4: a parabola through their logarithms moves by far less than a frame's hundredth.
+    assert!(farthest < 1e-4, "{farthest} s");
 }
 
 #[test]
