@@ -96,8 +96,8 @@ export class CostBook {
 
 const MIB = 1024 ** 2;
 const SPEED_BYTES = 8 * MIB;
-/** Digested bytes that take as long as 10^9 multiplications and additions of a network: 46 MiB of separator-2-lite, 55 of separator-5 (`benches/estimate.mjs`). */
-const DIGESTED_PER_GMAC = 50 * MIB;
+/** Digested bytes that take as long as 10^9 multiplications and additions of a network: 36 MiB of separator-2, 38 of separator-5, 48 of the lite one (`benches/estimate.mjs`). */
+const DIGESTED_PER_GMAC = 40 * MIB;
 /** 10^9 multiplications and additions for a second of sound, counted in the exported graphs. */
 const GMAC_PER_SECOND: Readonly<Record<string, number>> = { "separator-2-lite": 0.52, "separator-2": 1.32, "separator-5": 1.38 };
 

@@ -37,7 +37,7 @@ fn confidences(scheme: Scheme) -> &'static [f64; 17] {
 ///
 /// Of 4 800 strangers, half of them of the split that no table was fitted on, 2 pass with Wang's profile `default`, 1 with `dense`, 3 with
 /// `large`, 2 with Panako at 0.993 and none with Haitsma and Kalker; of 8 024 with the shipped embedder 7. Of 2 790 asked of 500 tracks, Panako lets
-/// 2 pass at 0.9948; at 0.993, fitted among 60 tracks, 12 would.
+/// 2 pass at 0.9948; at 0.993, fitted among 60 tracks, 12 did.
 #[must_use]
 pub fn default_minimum(scheme: Scheme) -> f64 {
     match scheme.algorithm() {
