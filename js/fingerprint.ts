@@ -21,16 +21,22 @@ export const ALGORITHMS = ["wang", "panako", "haitsma", "neural"] as const satis
 export type FingerprintProfile = (typeof PROFILES)[number];
 
 const PROFILES = ["default", "dense", "large", "paper", "5k"] as const;
-/** The algorithm that has each but `default`. */
-const OWNERS = { dense: "wang", large: "wang", paper: "haitsma", "5k": "haitsma" } as const;
+/** The algorithms that have each but `default`. */
+const OWNERS: Readonly<Record<Exclude<FingerprintProfile, "default">, readonly FingerprintAlgorithm[]>> = {
+  dense: ["wang", "neural"],
+  large: ["wang"],
+  paper: ["haitsma"],
+  "5k": ["haitsma"],
+};
 
 /** What decides a fingerprint's content. */
 export interface ExtractionOptions {
   /** Default `wang`. */
   readonly algorithm?: FingerprintAlgorithm;
   /**
-   * Of `wang`: `dense` finds more in noise, `large` suits millions of tracks. Of `haitsma`: `paper` is the procedure of 2002, `5k` the grid of
-   * the Rust crate audiofp. Prints of two profiles do not match. Default `default`.
+   * Of `wang`: `dense` finds more in noise, `large` suits millions of tracks. Of `neural`: `dense` finds more of clips of a second, in twice the
+   * bytes. Of `haitsma`: `paper` is the procedure of 2002, `5k` the grid of the Rust crate audiofp. Prints of two profiles do not match. Default
+   * `default`.
    */
   readonly profile?: FingerprintProfile;
   /** What becomes of several channels: their mean (default), a print of each, or of middle and side (stereo only). */
@@ -42,7 +48,7 @@ export interface ExtractionOptions {
    * Fingerprints of two networks do not match.
    */
   readonly model?: string;
-  /** For `neural`: seconds of sound that the network is given at once, 1..64. Default 16. */
+  /** For `neural`: windows of a second, four of which begin every second, that the network is given at once, 1..64. Default 16. */
   readonly batch?: number;
 }
 
@@ -128,7 +134,7 @@ export function readExtraction(reader: OptionReader): ExtractionSettings {
   const algorithm = reader.oneOf("algorithm", ALGORITHMS);
   const profile = reader.oneOf("profile", PROFILES);
   const mix = reader.oneOf("mix", ["mean", "each", "mid-side"] as const);
-  if (profile !== undefined && profile !== "default" && OWNERS[profile] !== (algorithm ?? "wang"))
+  if (profile !== undefined && profile !== "default" && !OWNERS[profile].includes(algorithm ?? "wang"))
     throw reader.wrong("profile", `"default" or left out with algorithm ${algorithm ?? "wang"}`);
   const silence = reader.any("silence") === false ? undefined : reader.number("silence", { min: -100, max: -20 });
   const model = reader.string("model");

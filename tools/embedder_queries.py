@@ -27,6 +27,8 @@ SECONDS = (1, 2, 3, 5)
 NOISES = (None, 10, 5, 0)
 QUIET = 0.003
 BATCH = 64
+STEP = HOP // 2
+"""Samples from window to window of a print."""
 SEEDS = {"development": 1, "held-out": 2}
 
 
@@ -40,7 +42,7 @@ def load(folder: Path) -> list[tuple[np.ndarray, str]]:
 
 
 def windows_of(sound: np.ndarray) -> np.ndarray:
-    return np.lib.stride_tricks.sliding_window_view(sound, WINDOW)[::HOP]
+    return np.lib.stride_tricks.sliding_window_view(sound, WINDOW)[::STEP]
 
 
 def embed(session: onnxruntime.InferenceSession, windows: np.ndarray) -> np.ndarray:

@@ -363,7 +363,7 @@ impl Units {
             Algorithm::Wang => (wang::TICK_SECONDS, Some(wang::PEAKS)),
             Algorithm::Panako => (panako::STEP_SECONDS, Some(panako::PEAKS)),
             Algorithm::Haitsma => (scheme.tick_seconds(), None),
-            Algorithm::Neural => (neural::TICK_SECONDS, None),
+            Algorithm::Neural => (neural::STEP_SECONDS, None),
         };
         Self { algorithm: scheme.algorithm(), row, peaks }
     }

@@ -1,6 +1,6 @@
-//! Embeddings of a second of sound every half second, by a trained network.
+//! Embeddings of a second of sound every quarter of a second, by a trained network; a catalogue keeps every second one, or all (profile `dense`).
 //!
-//! The front end is that of the contract [`mel_embedding`](crate::model::mel_embedding): windows of 8 000 samples at 8 kHz every 4 000,
+//! The front end is that of the contract [`mel_embedding`](crate::model::mel_embedding): windows of 8 000 samples at 8 kHz every 2 000,
 //! 480 zeros before and behind each; 32 frames of 1 024 samples under a periodic Hann window, 256 mel bands of their power, in decibels from 80 below the window's
 //! loudest to it, mapped to -1..1. Window i is slot i mod N of a batch of N, the last batch filled up with zeros, so that what comes out
 //! depends on N and not on how the sound was cut.
@@ -24,8 +24,11 @@ use crate::error::{Error, Result};
 use crate::model::GraphPlan;
 use crate::model::mel_embedding::{FRAME, FRAME_HOP, FRAMES, FREQUENCIES, HOP, MELS, N_FFT, PAD, RANGE_DB, SAMPLE_RATE, WINDOW};
 
-/// Seconds of a tick, from window to window.
-pub const TICK_SECONDS: f64 = HOP as f64 / SAMPLE_RATE as f64;
+/// Samples from window to window of a print: half of what lies between two that a catalogue keeps, so that some windows of a query
+/// lie within an eighth of a second of kept ones wherever it begins.
+pub const STEP: usize = HOP / 2;
+/// Seconds of that.
+pub const STEP_SECONDS: f64 = STEP as f64 / SAMPLE_RATE as f64;
 /// Shortest sound: one window, in seconds.
 pub const MIN_DURATION: f64 = WINDOW as f64 / SAMPLE_RATE as f64;
 /// Windows that a network may be given at once.
@@ -41,7 +44,7 @@ const POWER_FLOOR: f32 = 1e-10;
 pub(super) const PARAMETERS: [u32; 10] = [
     SAMPLE_RATE,
     WINDOW as u32,
-    HOP as u32,
+    STEP as u32,
     PAD as u32,
     FRAME as u32,
     FRAME_HOP as u32,
@@ -54,8 +57,8 @@ pub(super) const PARAMETERS: [u32; 10] = [
 /// An embedding and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimedEmbedding {
-    /// Tick: number of the window.
-    pub tick: u64,
+    /// Number of the window.
+    pub window: u64,
     /// As it is stored; zeros where the sound is silent or the network gave nothing.
     pub embedding: Vec<i8>,
 }
@@ -111,11 +114,22 @@ impl Extract for Neural {
     }
 }
 
-/// What a catalogue stores of a layer of embeddings of `dimensions` numbers under keys: that they are there.
+/// Windows of a print for each that a catalogue of this profile keeps.
 #[must_use]
-pub fn references(values: &[i8], dimensions: usize) -> Vec<Reference> {
-    let windows = values.chunks_exact(dimensions.max(1)).zip(0u32..);
-    windows.filter(|(window, _)| window.iter().any(|&value| value != 0)).map(|(_, tick)| Reference { key: 0, tick }).collect()
+pub fn windows_per_row(profile: Profile) -> usize {
+    if profile == Profile::Dense { 1 } else { HOP / STEP }
+}
+
+/// What a catalogue keeps of a layer of embeddings of `dimensions` numbers, a row a tick.
+pub fn rows(values: &[i8], dimensions: usize, profile: Profile) -> impl Iterator<Item = &[i8]> {
+    values.chunks_exact(dimensions.max(1)).step_by(windows_per_row(profile))
+}
+
+/// What a catalogue stores of these rows under keys: that they are there.
+#[must_use]
+pub fn references(values: &[i8], dimensions: usize, profile: Profile) -> Vec<Reference> {
+    let rows = rows(values, dimensions, profile).zip(0u32..);
+    rows.filter(|(row, _)| row.iter().any(|&value| value != 0)).map(|(_, tick)| Reference { key: 0, tick }).collect()
 }
 
 /// Mel pictures of windows: the network's input.
@@ -254,11 +268,11 @@ impl Analysis for EmbeddingAnalysis {
             let number = self.next_window;
             let slot = self.slots.len();
             let has_sound = self.front_end.apply(window, &mut self.mels[slot * MEL_VALUES..(slot + 1) * MEL_VALUES])?;
-            let is_gated = self.gate.as_mut().is_some_and(|gate| is_silent(gate, number * HOP as u64));
+            let is_gated = self.gate.as_mut().is_some_and(|gate| is_silent(gate, number * STEP as u64));
             let is_silent = is_gated || !has_sound;
             self.slots.push((number, is_silent));
             self.next_window += 1;
-            start += HOP;
+            start += STEP;
             if self.slots.len() == self.batch {
                 self.embed()?;
             }
@@ -277,8 +291,8 @@ impl Analysis for EmbeddingAnalysis {
         if let Some(gate) = &mut self.gate {
             gate.restart(sample);
         }
-        self.next_window = sample.div_ceil(HOP as u64);
-        self.to_skip = (self.next_window * HOP as u64 - sample) as usize;
+        self.next_window = sample.div_ceil(STEP as u64);
+        self.to_skip = (self.next_window * STEP as u64 - sample) as usize;
     }
 
     fn found(&self) -> &[TimedEmbedding] {
@@ -290,7 +304,7 @@ impl Analysis for EmbeddingAnalysis {
     }
 
     fn delay(&self) -> usize {
-        WINDOW + HOP * (self.batch - 1)
+        WINDOW + STEP * (self.batch - 1)
     }
 
     fn state_bytes(&self) -> usize {
@@ -311,12 +325,12 @@ impl EmbeddingAnalysis {
         self.mels[filled * MEL_VALUES..].fill(0.0);
         let outputs = self.plan.run(&[&self.mels])?;
         let embeddings = outputs.first().map_or(&[][..], Vec::as_slice).chunks_exact(self.dimensions);
-        for ((tick, is_silent), embedding) in self.slots.drain(..).zip(embeddings) {
+        for ((window, is_silent), embedding) in self.slots.drain(..).zip(embeddings) {
             let mut stored = vec![0; self.dimensions];
             if !is_silent {
                 quantise(embedding, &mut stored);
             }
-            self.found.push(TimedEmbedding { tick, embedding: stored });
+            self.found.push(TimedEmbedding { window, embedding: stored });
         }
         Ok(())
     }

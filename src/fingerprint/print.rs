@@ -71,7 +71,7 @@ pub enum Profile {
     /// About 40 landmarks a second of dense music; of Haitsma's bits every second frame as a key.
     #[default]
     Default,
-    /// Wang: about 220 a second, for noisy queries and small catalogues.
+    /// Wang: about 220 a second, for noisy queries and small catalogues. Neural: four embeddings a second, for clips of a second.
     Dense,
     /// Wang: as many as `default`, with a third peak in the hash, for millions of tracks.
     Large,
@@ -161,7 +161,8 @@ impl Scheme {
     pub fn new(algorithm: Algorithm, profile: Profile) -> Result<Self> {
         let has = |algorithm| match profile {
             Profile::Default => true,
-            Profile::Dense | Profile::Large => algorithm == Algorithm::Wang,
+            Profile::Dense => matches!(algorithm, Algorithm::Wang | Algorithm::Neural),
+            Profile::Large => algorithm == Algorithm::Wang,
             Profile::Paper | Profile::FiveKilohertz => algorithm == Algorithm::Haitsma,
         };
         if !has(algorithm) {
@@ -199,7 +200,7 @@ impl Scheme {
             Algorithm::Wang => wang::TICK_SECONDS,
             Algorithm::Panako => panako::TICK_SECONDS,
             Algorithm::Haitsma => haitsma::Grid::of(self.profile).tick_seconds(),
-            Algorithm::Neural => neural::TICK_SECONDS,
+            Algorithm::Neural => neural::STEP_SECONDS * neural::windows_per_row(self.profile) as f64,
         }
     }
 
@@ -386,7 +387,7 @@ impl Print {
                 landmarks.iter().map(|landmark| Reference { key: landmark.hash >> unused_bits, tick: landmark.frame }).collect()
             }
             Some(Layer::Bits(frames)) => haitsma::references(frames, self.scheme.profile),
-            Some(Layer::Embeddings(values)) => neural::references(values, self.dimensions()),
+            Some(Layer::Embeddings(values)) => neural::references(values, self.dimensions(), self.scheme.profile),
             None => Vec::new(),
         }
     }
@@ -396,7 +397,11 @@ impl Print {
     pub fn rows(&self, layer: usize) -> Rows {
         match self.layers.get(layer) {
             Some(Layer::Bits(frames)) => Rows { bytes: haitsma::rows(frames), row_bytes: haitsma::ROW_BYTES },
-            Some(Layer::Embeddings(values)) => Rows { bytes: bytemuck::cast_slice(values).to_vec(), row_bytes: self.dimensions() },
+            Some(Layer::Embeddings(values)) => {
+                let row_bytes = self.dimensions();
+                let rows = neural::rows(values, row_bytes, self.scheme.profile);
+                Rows { bytes: rows.flat_map(bytemuck::cast_slice::<i8, u8>).copied().collect(), row_bytes }
+            }
             Some(Layer::Peaks(_)) | None => Rows { bytes: Vec::new(), row_bytes: 0 },
         }
     }

@@ -1,7 +1,9 @@
 //! Matching of embeddings by their mean cosine along an alignment.
 //!
 //! Up to 20 000 stored embeddings are all compared with those of the query, above that those of the nearest cells (see [`Cells`]). What is
-//! alike votes for the ticks between reference and query; the best of these alignments are then compared whole.
+//! alike votes for the windows between reference and query; the best of these alignments are then compared whole. A query has a window every
+//! quarter of a second and a catalogue may keep every second one: then half of the windows meet a kept one at each alignment, so that one of
+//! two alignments is within an eighth of a second of the truth.
 //!
 //! How alike strangers are depends on the sound: every metronome is like every other one. So the evidence for a track is its cosine and, above
 //! all, how far that lies above those of its best rivals, the other tracks of the catalogue (cohort normalisation: Auckenthaler, Carey and Lloyd-Thomas,
@@ -11,7 +13,8 @@ use super::{Found, Histogram, Searched};
 use crate::dsp::kernel;
 use crate::fingerprint::cells::{CELLS_OF_ONE, Cells, EXHAUSTIVE};
 use crate::fingerprint::embedder::UNIT;
-use crate::fingerprint::neural::TICK_SECONDS;
+use crate::fingerprint::neural::{STEP_SECONDS, windows_per_row};
+use crate::fingerprint::print::Profile;
 
 /// Windows of a query that look for alignments; all take part in the comparison.
 const ASKING: usize = 256;
@@ -36,36 +39,42 @@ const UNRELATED: (f64, f64) = (0.68, -0.19);
 const CHANCE: (f64, f64) = (0.9, 0.24);
 /// Tracks from which on the rivals say what they can: of fewer, the best five are less like the query than it takes. And most evidence that goes for that.
 const ENOUGH_TRACKS: (f64, f64) = (120.0, 0.7);
-/// Ticks within which two places in a part are one.
-const SAME_PLACE: i64 = 2;
+/// Windows within which two places in a part are one.
+const SAME_PLACE: i64 = 4;
 
 /// The embeddings of a query.
 #[derive(Debug, Clone)]
 pub struct EmbeddingSearch {
     values: Vec<i8>,
     dimensions: usize,
-    /// Tick of the first window.
-    first_tick: u32,
+    /// Number of the first window in its print.
+    first_window: u32,
+    /// Windows for each row that the catalogue keeps. Windows that far apart are of one phase: an alignment has them all meet rows, or none.
+    per_row: usize,
     /// Norm of each window as stored; 0 where there is no embedding.
     norms: Vec<f64>,
     /// Windows that look for alignments.
     asking: Vec<usize>,
+    /// How many of them are of each phase.
+    asking_of_phase: Vec<usize>,
 }
 
 /// A place of the query in a part.
 #[derive(Debug, Clone, Copy)]
 struct Alignment {
-    /// What its windows have in common with the rows there beyond chance.
+    /// What a window has in common with the row there beyond chance, on average.
     score: f32,
     track: u32,
     part: u32,
-    /// Tick of the part at which the query's first window lies.
+    /// Where the query's first window lies, in windows from the start of the part.
     offset: i64,
 }
 
 /// How two stretches compare.
 struct Comparison {
     agreeing: u32,
+    /// Windows of the phase.
+    windows: usize,
     /// Mean cosine; windows that meet nothing count as unrelated ones.
     mean: f64,
     first: usize,
@@ -73,13 +82,16 @@ struct Comparison {
 }
 
 impl EmbeddingSearch {
-    /// A search for embeddings of `dimensions` numbers from tick `first_tick` on.
+    /// A search for embeddings of `dimensions` numbers from window `first_window` of a print on, in a catalogue of this profile.
     #[must_use]
-    pub fn new(values: &[i8], dimensions: usize, first_tick: u32) -> Self {
+    pub fn new(values: &[i8], dimensions: usize, first_window: u32, profile: Profile) -> Self {
+        let per_row = windows_per_row(profile);
         let norms: Vec<f64> = values.chunks_exact(dimensions).map(norm).collect();
         let there: Vec<usize> = norms.iter().enumerate().filter(|(_, norm)| **norm > 0.0).map(|(window, _)| window).collect();
-        let asking = there.iter().copied().step_by(there.len().div_ceil(ASKING).max(1)).collect();
-        Self { values: values.to_vec(), dimensions, first_tick, norms, asking }
+        // Odd steps go through all phases.
+        let asking: Vec<usize> = there.iter().copied().step_by(there.len().div_ceil(ASKING) | 1).collect();
+        let asking_of_phase = (0..per_row).map(|phase| asking.iter().filter(|&&window| window % per_row == phase).count()).collect();
+        Self { values: values.to_vec(), dimensions, first_window, per_row, norms, asking, asking_of_phase }
     }
 
     /// The places that agree, at most `per_part` of each part.
@@ -94,7 +106,7 @@ impl EmbeddingSearch {
         for (number, part) in searched.live_parts().enumerate() {
             let rows: &[i8] = bytemuck::cast_slice(searched.rows(part));
             scores.clear();
-            scores.resize(self.norms.len() + rows.len() / self.dimensions, 0.0);
+            scores.resize(self.norms.len() + rows.len() / self.dimensions * self.per_row, 0.0);
             match &asked {
                 Some(asked) if number % looked_at_whole != 0 => {
                     self.score_near(rows, searched.cells_of_rows(part), asked, middle, &mut scores);
@@ -103,7 +115,10 @@ impl EmbeddingSearch {
             }
             let track = searched.track_of(part);
             let places = scores.iter().zip(-(self.norms.len() as i64)..).filter(|(score, _)| **score > 0.0);
-            let places = places.map(|(&score, offset)| Alignment { score, track, part, offset });
+            let places = places.map(|(&sum, offset)| {
+                let asking = self.asking_of_phase.get(self.phase(offset)).copied().unwrap_or(1);
+                Alignment { score: sum / asking as f32, track, part, offset }
+            });
             if let Some(best) = places.clone().max_by(|a, b| a.score.total_cmp(&b.score)) {
                 match best_of_tracks.last_mut().filter(|last| last.track == track) {
                     Some(last) if last.score >= best.score => {}
@@ -124,7 +139,7 @@ impl EmbeddingSearch {
         rivals.sort_by(|a, b| b.0.total_cmp(&a.0));
         let compared = alignments.iter().filter_map(|at| {
             let compared = compare(at)?;
-            Some((self.evidence(compared.mean, at.track, &rivals) - doubt, at.part, at.offset, compared))
+            Some((self.evidence(&compared, at.track, &rivals) - doubt, at.part, at.offset, compared))
         });
         let mut compared: Vec<(f64, u32, i64, Comparison)> = compared.collect();
         compared.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
@@ -161,14 +176,18 @@ impl EmbeddingSearch {
         cosines.get(cosines.len() / 2).copied().unwrap_or(0.0)
     }
 
-    /// Evidence for a mean cosine with a track, given those with all that are most alike, best first: minus the logarithm of the share of strangers
-    /// that come so far.
-    fn evidence(&self, mean: f64, track: u32, rivals: &[(f64, u32)]) -> f64 {
-        let windows = self.norms.iter().filter(|norm| **norm > 0.0).count();
-        let least = UNRELATED.0 * libm::pow(windows.max(1) as f64, UNRELATED.1);
+    /// The phase of the windows that meet rows where the first window lies at `offset`.
+    fn phase(&self, offset: i64) -> usize {
+        (-offset).rem_euclid(self.per_row as i64) as usize
+    }
+
+    /// Evidence for a track by how the query compares with it, given the mean cosines with all that are most alike, best first: minus the
+    /// logarithm of the share of strangers that come so far.
+    fn evidence(&self, compared: &Comparison, track: u32, rivals: &[(f64, u32)]) -> f64 {
+        let least = UNRELATED.0 * libm::pow(compared.windows as f64, UNRELATED.1);
         let others = rivals.iter().filter(|(_, other)| *other != track).map(|&(rival, _)| rival.max(least));
         let sum: f64 = others.chain(std::iter::repeat(least)).take(RIVALS).sum();
-        (mean + LEAD * (mean - sum / RIVALS as f64) - CHANCE.0) / CHANCE.1
+        (compared.mean + LEAD * (compared.mean - sum / RIVALS as f64) - CHANCE.0) / CHANCE.1
     }
 
     /// The windows that ask for each cell.
@@ -213,7 +232,7 @@ impl EmbeddingSearch {
     /// Adds what a window has in common with a row beyond chance to the alignment of the two.
     fn score(&self, window: usize, row: &[i8], tick: usize, middle: f64, scores: &mut [f32]) {
         let cosine = kernel::dot_i8(self.window(window), row) as f32 / (UNIT * UNIT);
-        if let Some(score) = scores.get_mut(tick + self.norms.len() - window) {
+        if let Some(score) = scores.get_mut(tick * self.per_row + self.norms.len() - window) {
             *score += (cosine - middle as f32).max(0.0);
         }
     }
@@ -224,44 +243,47 @@ impl EmbeddingSearch {
 
     /// Compares the query with the rows from `offset` on, wherever both have an embedding.
     fn compare(&self, rows: &[i8], offset: i64, middle: f64) -> Option<Comparison> {
+        let of_phase = || self.norms.iter().enumerate().skip(self.phase(offset)).step_by(self.per_row);
+        let all = of_phase().filter(|(_, norm)| **norm > 0.0).count();
         let (mut sum, mut windows) = (0.0, 0);
         let mut compared: Option<Comparison> = None;
-        for (window, &own_norm) in self.norms.iter().enumerate() {
-            let Ok(tick) = usize::try_from(offset + window as i64) else { continue };
+        for (window, &own_norm) in of_phase() {
+            let Ok(place) = usize::try_from(offset + window as i64) else { continue };
+            let tick = place / self.per_row;
             let Some(row) = rows.get(tick * self.dimensions..(tick + 1) * self.dimensions) else { break };
             let norms = own_norm * norm(row);
             if norms == 0.0 {
                 continue;
             }
             let cosine = f64::from(kernel::dot_i8(self.window(window), row)) / norms;
-            let compared = compared.get_or_insert(Comparison { agreeing: 0, mean: 0.0, first: window, last: window });
+            let compared = compared.get_or_insert(Comparison { agreeing: 0, windows: all, mean: 0.0, first: window, last: window });
             sum += cosine;
             windows += 1;
             compared.agreeing += u32::from(cosine >= AGREEING);
             compared.last = window;
         }
-        let all = self.norms.iter().filter(|norm| **norm > 0.0).count();
         compared.map(|compared| Comparison { mean: (sum + (all - windows) as f64 * middle) / all as f64, ..compared })
     }
 
     fn found(&self, part: u32, offset: i64, evidence: f64, compared: &Comparison, searched: &impl Searched) -> Found {
-        let first_tick = f64::from(self.first_tick);
+        let ticks = |windows: f64| windows / self.per_row as f64;
+        let first_window = f64::from(self.first_window);
         let mut offsets = Vec::new();
         let least = (AGREEING * f64::from(UNIT * UNIT)) as i32;
         let rows: &[i8] = bytemuck::cast_slice(searched.rows(part));
         for (row, tick) in rows.chunks_exact(self.dimensions).zip(0..) {
             let agreeing = self.asking.iter().filter(|&&window| kernel::dot_i8(self.window(window), row) >= least);
-            offsets.extend(agreeing.map(|&window| f64::from(tick) - window as f64 - first_tick));
+            offsets.extend(agreeing.map(|&window| f64::from(tick) - ticks(window as f64 + first_window)));
         }
         Found {
             part,
-            offset: offset as f64 - first_tick,
+            offset: ticks(offset as f64 - first_window),
             time_scale: 1.0,
             pitch_scale: 1.0,
             votes: compared.agreeing,
             evidence,
-            query: (first_tick + compared.first as f64, first_tick + compared.last as f64),
-            histogram: Histogram::of(&offsets, TICK_SECONDS),
+            query: (ticks(first_window + compared.first as f64), ticks(first_window + compared.last as f64)),
+            histogram: Histogram::of(&offsets, self.per_row as f64 * STEP_SECONDS),
         }
     }
 }

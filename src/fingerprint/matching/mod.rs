@@ -290,8 +290,8 @@ impl Query {
                 Layer::Embeddings(values) => {
                     let dimensions = print.dimensions();
                     let pieces = values.chunks(QUERY_TICKS as usize * dimensions).zip((0..).step_by(QUERY_TICKS as usize));
-                    for (piece, start) in pieces {
-                        let search = EmbeddingSearch::new(piece, dimensions, start);
+                    for (piece, first_window) in pieces {
+                        let search = EmbeddingSearch::new(piece, dimensions, first_window, scheme.profile());
                         queries.push(Self::new(scheme, options, Vec::new(), Search::Embeddings(search)));
                     }
                 }

@@ -7,7 +7,7 @@ use otolith::fingerprint::catalog::Replace;
 use otolith::fingerprint::catalog::io::Machine;
 use otolith::fingerprint::cells::{Cells, Pace};
 use otolith::fingerprint::inspect::InspectOptions;
-use otolith::fingerprint::neural::{MelFrontEnd, NeuralStream, TICK_SECONDS};
+use otolith::fingerprint::neural::{MelFrontEnd, NeuralStream, STEP_SECONDS};
 use otolith::fingerprint::{Algorithm, Catalog, Embedder, Extract, ExtractStream, Extraction, Layer, MatchOptions, Mix, Neural, Print};
 use otolith::fingerprint::{Profile, Recipe, Scheme};
 use otolith::model::{Entry, Manifest, NamedGraph};
@@ -19,6 +19,8 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/embedder/"
 const RATE: u32 = 8_000;
 const WINDOW: usize = 8_000;
 const HOP: usize = 4_000;
+/// Windows of a print for each of the reference, which lie `HOP` apart.
+const PER_REFERENCE: usize = 2;
 
 #[derive(serde::Deserialize)]
 struct Reference {
@@ -74,10 +76,15 @@ pub fn values(print: &Print) -> &[i8] {
     values
 }
 
+/// The scheme whose catalogues keep every window.
+fn dense() -> Scheme {
+    Scheme::new(Algorithm::Neural, Profile::Dense).unwrap()
+}
+
 /// A print of embeddings as given, by a model of that name and digest digit.
-pub fn synthetic(model: (&str, char), embeddings: &[Vec<i8>]) -> Print {
+pub fn synthetic(model: (&str, char), profile: Profile, embeddings: &[Vec<i8>]) -> Print {
     let json = serde_json::json!({
-        "algorithm": "neural", "version": 1, "profile": "default", "duration": 0.5 * (embeddings.len() as f64 + 1.0), "hashCount": 0,
+        "algorithm": "neural", "version": 1, "profile": profile.name(), "duration": 0.25 * (embeddings.len() as f64 + 3.0), "hashCount": 0,
         "peakCount": embeddings.len(), "warnings": [], "density": 0.0,
         "model": {
             "name": model.0, "version": "1.0.0", "sha256": model.1.to_string().repeat(64), "dimensions": embeddings.first().map_or(16, Vec::len),
@@ -140,15 +147,15 @@ fn embeddings_equal_those_of_onnxruntime() {
     }
     let found = plan.run(&[&mels]).unwrap().remove(0);
     let stored = print(&embedder, &clip, RATE);
-    for (window, expected) in reference().embeddings.iter().enumerate() {
+    let stored = values(&stored).chunks(16).step_by(PER_REFERENCE);
+    for ((window, expected), stored) in reference().embeddings.iter().enumerate().zip(stored) {
         let found = &found[window * 16..(window + 1) * 16];
         let norm = expected.iter().map(|value| value * value).sum::<f64>().sqrt();
-        for ((found, expected), stored) in found.iter().zip(expected).zip(&values(&stored)[window * 16..]) {
+        for ((found, expected), stored) in found.iter().zip(expected).zip(stored) {
             assert!((f64::from(*found) - expected).abs() < 1e-3 * norm, "window {window}: {found} instead of {expected}");
             assert!((127.0 * expected / norm - f64::from(*stored)).abs() < 0.7, "window {window}: {stored} stored");
         }
     }
-    assert_eq!(values(&stored).len(), 5 * 16);
 }
 
 #[test]
@@ -161,7 +168,7 @@ fn streams_give_what_the_whole_gives_however_they_are_cut() {
         let recipe = Recipe { scheme: scheme(), mix: Mix::Mean, silence };
         let whole = Extraction::whole_with_embedder(recipe, &audio(&samples, rate), Arc::clone(&embedder)).unwrap();
         let rows: Vec<&[i8]> = values(&whole).chunks(16).collect();
-        assert_eq!(rows.len(), 17, "windows of 9.3 s");
+        assert_eq!(rows.len(), 34, "windows of 9.3 s");
         let dropped = rows.iter().filter(|row| row.iter().all(|&value| value == 0)).count();
         assert_eq!(dropped > 0, silence.is_some(), "{dropped} windows of quiet");
         let mut random = Random::new(u64::from(rate));
@@ -175,7 +182,7 @@ fn streams_give_what_the_whole_gives_however_they_are_cut() {
                 rest = behind;
             }
             found.extend(stream.flush().unwrap().to_vec());
-            assert!(found.iter().zip(0..).all(|(timed, tick)| timed.tick == tick), "rate {rate}, round {round}");
+            assert!(found.iter().zip(0..).all(|(timed, window)| timed.window == window), "rate {rate}, round {round}");
             assert!(found.iter().map(|timed| &timed.embedding[..]).eq(rows.iter().copied()), "rate {rate}, round {round}");
         }
     }
@@ -207,14 +214,14 @@ fn a_stream_keeps_its_latency_its_place_behind_gaps_and_its_memory() {
         let mut stream = NeuralStream::new(rate, None, batch, &embedder).unwrap();
         let latency = stream.latency() as f64 / f64::from(rate);
         // The window, those of the batch before it, and the resampler.
-        let own = 1.0 + 0.5 * (batch as f64 - 1.0);
+        let own = 1.0 + STEP_SECONDS * (batch as f64 - 1.0);
         assert!((own..own + if rate == RATE { 1e-9 } else { 0.25 }).contains(&latency), "{latency}");
         let mut given = 0;
         for (count, piece) in samples.chunks(512).enumerate() {
             given += stream.push(piece).unwrap().len();
             let now = (count * 512 + piece.len()) as f64 / f64::from(rate);
             // A window whose start lies further back than the latency has been given.
-            let due = ((now - latency) / TICK_SECONDS).floor().max(-1.0) as i64 + 1;
+            let due = ((now - latency) / STEP_SECONDS).floor().max(-1.0) as i64 + 1;
             assert!(given as i64 > due - batch as i64, "{given} of {due} at {now} s");
         }
         let hole = u64::from(rate) * 100 + 37;
@@ -222,9 +229,9 @@ fn a_stream_keeps_its_latency_its_place_behind_gaps_and_its_memory() {
         stream.gap(hole).unwrap();
         let mut after = stream.push(&samples).unwrap().to_vec();
         after.extend(stream.flush().unwrap().to_vec());
-        let first = after[0].tick as f64 * TICK_SECONDS;
-        assert!((resumed - 1e-6..resumed + 0.5).contains(&first), "{first} instead of {resumed}");
-        assert!(after.windows(2).all(|pair| pair[1].tick == pair[0].tick + 1) && after.len() >= 6);
+        let first = after[0].window as f64 * STEP_SECONDS;
+        assert!((resumed - 1e-6..resumed + STEP_SECONDS).contains(&first), "{first} instead of {resumed}");
+        assert!(after.windows(2).all(|pair| pair[1].window == pair[0].window + 1) && after.len() >= 6);
         let before = stream.state_bytes();
         for _ in 0..5 {
             stream.push(&samples).unwrap();
@@ -302,13 +309,19 @@ fn clips_are_found_in_noise_at_their_place_and_other_models_are_refused_by_name(
         let start = first as f64 / f64::from(RATE);
         assert!(best.id == seed.to_string() && (best.offset - start).abs() < 1e-9, "{best:?} instead of {seed} from {start}");
         assert_eq!((best.votes, best.query_end, best.histogram.step), (11, 5.0, 2.0));
+        // Between two windows that are kept: every second window of the query meets one.
+        let between = first + HOP / 2;
+        let hits = catalog.find(&print(&embedder, &track[between..between + 6 * RATE as usize], RATE), &options).unwrap();
+        let start = between as f64 / f64::from(RATE);
+        assert!(hits[0].id == seed.to_string() && (hits[0].offset - start).abs() < 1e-9, "{:?} instead of {seed} from {start}", hits[0]);
+        assert_eq!((hits[0].votes, hits[0].query_start, hits[0].query_end), (10, 0.25, 4.75));
         let noisy = with_white_noise(&track[first + 300..first + 300 + 6 * RATE as usize], 15.0, seed as u64);
         let hits = catalog.find(&print(&embedder, &noisy, RATE), &options).unwrap();
         found_in_noise += usize::from(hits.first().is_some_and(|best| best.id == seed.to_string()));
     }
     // The network's weights are noise: much of what it hears, noise drowns.
     assert!(found_in_noise >= 6, "{found_in_noise} of 8");
-    let other = synthetic(("stranger", 'b'), &wander(1, 20, 16));
+    let other = synthetic(("stranger", 'b'), Profile::Default, &wander(1, 40, 16));
     let exported = Catalog::import(&catalog.export().unwrap()).unwrap();
     for catalog in [&mut catalog, &mut exported.clone()] {
         let told = catalog.enrol("other", "null", &other, Replace::No).unwrap_err().to_string();
@@ -383,21 +396,21 @@ fn the_nearest_cells_hold_the_nearest_embedding() {
 #[test]
 fn a_catalogue_of_many_embeddings_finds_as_one_of_few_does() {
     let tracks: Vec<Vec<Vec<i8>>> = (0..56).map(|seed| wander(seed, 400, 32)).collect();
-    let mut catalog = Catalog::new(scheme());
+    let mut catalog = Catalog::new(dense());
     for (seed, track) in tracks.iter().enumerate() {
-        catalog.enrol(&seed.to_string(), "null", &synthetic(("wander", 'a'), track), Replace::No).unwrap();
+        catalog.enrol(&seed.to_string(), "null", &synthetic(("wander", 'a'), Profile::Dense, track), Replace::No).unwrap();
     }
     catalog.remove("3").unwrap();
     assert!(catalog.stats().postings - catalog.stats().dead_postings > 20_000);
     let options = MatchOptions { min_confidence: Some(0.0), ..MatchOptions::default() };
     for (seed, track) in tracks.iter().enumerate().step_by(5) {
-        let clip = synthetic(("wander", 'a'), &disturbed(&track[40 + seed..50 + seed], seed as u64));
+        let clip = synthetic(("wander", 'a'), Profile::Dense, &disturbed(&track[40 + seed..50 + seed], seed as u64));
         let best = &catalog.find(&clip, &options).unwrap()[0];
-        assert!(best.id == seed.to_string() && (best.offset - 0.5 * (40.0 + seed as f64)).abs() < 1e-9, "{best:?}");
+        assert!(best.id == seed.to_string() && (best.offset - 0.25 * (40.0 + seed as f64)).abs() < 1e-9, "{best:?}");
     }
     let imported = Catalog::import(&catalog.export().unwrap()).unwrap();
-    let clip = synthetic(("wander", 'a'), &tracks[9][100..104]);
+    let clip = synthetic(("wander", 'a'), Profile::Dense, &tracks[9][100..104]);
     assert_eq!(imported.find(&clip, &options).unwrap()[0].id, "9");
-    let removed = synthetic(("wander", 'a'), &tracks[3][100..120]);
+    let removed = synthetic(("wander", 'a'), Profile::Dense, &tracks[3][100..120]);
     assert!(catalog.find(&removed, &options).unwrap().iter().all(|hit| hit.id != "3"));
 }

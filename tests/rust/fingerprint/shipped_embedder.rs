@@ -5,7 +5,7 @@ use std::io::{BufRead as _, Write as _};
 use std::sync::Arc;
 
 use otolith::fingerprint::catalog::Replace;
-use otolith::fingerprint::{Catalog, Embedder, MatchOptions, Print};
+use otolith::fingerprint::{Algorithm, Catalog, Embedder, MatchOptions, Print, Profile, Scheme};
 use otolith::model::{Manifest, NamedGraph};
 
 use super::music::{music, with_pink_noise};
@@ -37,8 +37,9 @@ fn the_shipped_embedder_gives_what_onnxruntime_gives() {
     let json = std::fs::read_to_string(format!("{ROOT}/tests/data/models/embedder-1.0.0.json")).unwrap();
     let Reference { embeddings } = serde_json::from_str(&json).unwrap();
     let stored = print(&embedder(), &reference_clip(), RATE);
-    assert_eq!((embeddings.len(), values(&stored).len()), (5, 5 * DIMENSIONS));
-    for (expected, found) in embeddings.iter().zip(values(&stored).chunks(DIMENSIONS)) {
+    assert_eq!((embeddings.len(), values(&stored).len()), (5, 9 * DIMENSIONS));
+    // A print has a window between each two of the reference.
+    for (expected, found) in embeddings.iter().zip(values(&stored).chunks(DIMENSIONS).step_by(2)) {
         let norm = expected.iter().map(|value| value * value).sum::<f64>().sqrt();
         for (expected, found) in expected.iter().zip(found) {
             assert!((127.0 * expected / norm - f64::from(*found)).abs() < 0.6, "{found} stored, {} expected", 127.0 * expected / norm);
@@ -92,10 +93,10 @@ struct Line {
 }
 
 impl Line {
-    fn print(&self) -> Print {
+    fn print(&self, profile: Profile) -> Print {
         let byte = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap().cast_signed();
         let rows: Vec<Vec<i8>> = self.embeddings.iter().map(|row| row.as_bytes().chunks(2).map(byte).collect()).collect();
-        synthetic(("embedder", 'e'), &rows)
+        synthetic(("embedder", 'e'), profile, &rows)
     }
 }
 
@@ -107,19 +108,22 @@ fn confidence_of_the_shipped_embedder() {
     let lines = std::io::BufReader::new(std::fs::File::open(source).unwrap()).lines();
     let lines: Vec<Line> = lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect();
     let options = MatchOptions { top: 1, min_confidence: Some(0.0), ..MatchOptions::default() };
-    for split in ["development", "held-out"] {
+    let splits = ["development", "held-out"].into_iter();
+    for (split, profile) in splits.flat_map(|split| [(split, Profile::Default), (split, Profile::Dense)]) {
         let own = || lines.iter().filter(|line| line.split == split);
-        let mut catalogs = [Catalog::new(scheme()), Catalog::new(scheme())];
+        let scheme = Scheme::new(Algorithm::Neural, profile).unwrap();
+        let mut catalogs = [Catalog::new(scheme), Catalog::new(scheme)];
         for line in own().filter(|line| line.role == "track") {
             let number = line.track as usize;
             for catalog in catalogs.iter_mut().take(if number < FEW_TRACKS { 2 } else { 1 }) {
-                catalog.enrol(&number.to_string(), "null", &line.print(), Replace::No).unwrap();
+                catalog.enrol(&number.to_string(), "null", &line.print(profile), Replace::No).unwrap();
             }
         }
         for line in own().filter(|line| line.role != "track") {
-            let query = line.print();
+            let query = line.print(profile);
             // What has no pitch sounds alike, piece by piece: the same clicks and drums. It is told apart, and no table is fitted on it.
-            let scheme = if line.kind == "band" || line.kind == "quiet" { "neural" } else { "neural, clicks and drums" };
+            let kind = if line.kind == "band" || line.kind == "quiet" { "" } else { ", clicks and drums" };
+            let scheme = format!("neural {}{kind}", profile.name());
             for (catalog, tracks) in catalogs.iter().zip(["120 tracks", "15 tracks"]) {
                 if line.role == "excerpt" && !catalog.has(&line.track.to_string()) {
                     continue;
