@@ -9,7 +9,8 @@ from tools.corpus import mix as corpus_mix
 from tools.corpus.composer import EVALUATION_SEEDS_FROM, KICK, STEMS, Note, compose, grammar_of
 from tools.corpus.grammar import EVALUATION, TRAINING
 from tools.corpus.midi import midi_file
-from tools.corpus.mix import LicenceRefused, Renderer, load_recipe, render_song, soundfonts_of
+from tools.corpus.mix import SAMPLE_RATE, LicenceRefused, Renderer, load_recipe, render_song, soundfonts_of
+from tools.corpus.pack import pack, unpack
 from tools.corpus.sampler import MissingSource, render_sampled
 from tools.corpus.samples import EFFECTS, KIT, names_of, render_sampled_drums
 from tools.corpus.speech import EVALUATION_VOICES, TRAINING_VOICES
@@ -120,3 +121,24 @@ def test_a_sampled_kit_sounds_where_its_notes_are():
 
 def test_silence_is_left_silent():
     assert corpus_mix.sounding_rms(np.zeros((2, 44100), np.float32)) == 0.0
+
+
+def test_a_packed_song_comes_back_as_it_was_but_for_the_coding(tmp_path):
+    time = np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE
+    audio = np.zeros((len(STEMS), 2, len(time)), np.int16)
+    for stem, frequency in ((0, 330.0), (2, 82.0)):
+        tone = np.sin(2 * np.pi * frequency * time) * np.exp(-time)
+        audio[stem] = np.round(30_000 * np.stack([tone, 0.5 * tone]))
+    for folder in ("rendered", "packed", "unpacked"):
+        (tmp_path / folder).mkdir()
+    np.save(tmp_path / "rendered/7.npy", audio)
+    (tmp_path / "rendered/7.json").write_text(json.dumps({"seed": 7, "beats": [0.5], "scale_of_integers": 4e-5}))
+    pack(tmp_path / "rendered/7.json", tmp_path / "packed")
+    assert sorted(path.name for path in (tmp_path / "packed").iterdir()) == ["7.bass.ogg", "7.json", "7.vocals.ogg"]
+    unpack(tmp_path / "packed/7.json", tmp_path / "unpacked")
+    known = json.loads((tmp_path / "unpacked/7.json").read_text())
+    assert (known["seed"], known["beats"], sorted(known)) == (7, [0.5], ["beats", "scale_of_integers", "seed"])
+    back = np.load(tmp_path / "unpacked/7.npy")
+    assert back.shape == audio.shape and not back[[1, 3, 4]].any()
+    error = back * known["scale_of_integers"] - audio * 4e-5
+    assert np.square(error).sum() < 1e-2 * np.square(audio * 4e-5).sum()

@@ -112,3 +112,12 @@ def test_an_example_depends_on_seed_and_index_alone():
 def test_what_a_model_does_not_name_is_its_instrumental():
     assert stem_groups(("vocals", "instrumental")) == [[0], [1, 2, 3, 4]]
     assert stem_groups(("vocals", "drums", "bass", "instruments", "fx")) == [[0], [1], [2], [3], [4]]
+
+
+def test_several_loaders_change_nothing():
+    alone, together = toy(), toy()
+    together.loaders = 3
+    alone.run(40, None, None, ignore)
+    together.run(40, None, None, ignore)
+    for name, value in alone.ema.items():
+        assert torch.equal(value, together.ema[name])

@@ -1,6 +1,7 @@
 """Training loop shared by the models: time box, cosine schedule, averaged weights, checkpoints that resume exactly."""
 
 import argparse
+import collections
 import ctypes
 import json
 import os
@@ -104,6 +105,7 @@ class Training:
         self.ema = {name: value.detach().clone() for name, value in network.state_dict().items()}
         self.optimizers = optimizers_of(network, plan)
         self.progress = Progress()
+        self.loaders = 1
         self.stop_requested = False
         self._in_a_row = 0
 
@@ -165,13 +167,14 @@ class Training:
         begun = saved = reported = time.monotonic()
         first, recent = self.progress.step, []
         reason = "finished"
-        with ThreadPoolExecutor(1) as loader:
-            following = loader.submit(self.batch_of, self.progress.step, *self.size_at(self.progress.step))
+        with ThreadPoolExecutor(self.loaders) as loader:
+            following = collections.deque()
             while self.progress.step < (self.plan.steps if until is None else until):
-                batch = following.result()
-                following_step = self.progress.step + 1
-                following = loader.submit(self.batch_of, following_step, *self.size_at(following_step))
-                recent.append(self.step(batch))
+                # One batch more than is made at a time, so that no loader waits while a step is taken.
+                while len(following) <= self.loaders:
+                    ahead = self.progress.step + len(following)
+                    following.append(loader.submit(self.batch_of, ahead, *self.size_at(ahead)))
+                recent.append(self.step(following.popleft().result()))
                 now = time.monotonic()
                 if len(recent) == REPORTED_STEPS or self.progress.step == until:
                     mean = float(np.nanmean(recent))
@@ -193,7 +196,8 @@ class Training:
                 if self.stop_requested:
                     reason = "asked"
                     break
-            following.cancel()
+            for batch in following:
+                batch.cancel()
         if checkpoint:
             self.save(checkpoint)
         return reason
@@ -215,7 +219,7 @@ class Training:
     def restore(self, state: dict) -> None:
         """Takes up a saved run."""
         self.network.load_state_dict(state["network"])
-        self.ema = state["ema"]
+        self.ema = {name: value.to(self.ema[name].device) for name, value in state["ema"].items()}
         self.description = self.description | {key: state[key] for key in ORIGINS if key in state}
         self.plan = Plan(**state["plan"])
         self.optimizers = optimizers_of(self.network, self.plan)
@@ -260,6 +264,7 @@ def run_options(description: str, batch: int, rate: float) -> argparse.ArgumentP
     parser.add_argument("--batch", type=int, default=batch)
     parser.add_argument("--rate", type=float, default=rate, help="highest learning rate")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--loaders", type=int, default=1, help="threads that make batches")
     parser.add_argument("--resume", action="store_true", help="go on where the checkpoint stands")
     return parser
 
@@ -277,6 +282,7 @@ def parsed(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, float |
 def carry_out(training: Training, options: argparse.Namespace, deadline: float | None) -> None:
     """Runs as the options say, from the beginning or from the checkpoint, and says how it ended."""
     training.stop_on_termination()
+    training.loaders = options.loaders
     if options.resume:
         training.restore(torch.load(options.checkpoint, map_location="cpu", weights_only=True))
         if deadline is not None:

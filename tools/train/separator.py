@@ -40,7 +40,7 @@ class LossOf:
 
     def _of_spectra(self, network: nn.Module, mix: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         batch, stems, *_, frames, bins = targets.shape
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.mixed):
+        with torch.autocast(mix.device.type, torch.bfloat16, enabled=self.mixed):
             masks = network(mix.reshape(batch, 4, frames, bins))
         return separation_loss(masks.reshape(batch, stems, 2, 2, frames, bins), targets, mix)
 
@@ -49,8 +49,10 @@ class LossOf:
         return (self.compiled if len(targets) > 1 else self._of_spectra)(network, spectra.sum(dim=1), spectra)
 
 
-def build(size: NetworkSize, plan: Plan, songs: Path, mixed: bool = False, compiled: bool = False) -> Training:
-    """A run at its beginning."""
+def build(
+    size: NetworkSize, plan: Plan, songs: Path, mixed: bool = False, compiled: bool = False, device: str = "cpu",
+) -> Training:
+    """A run at its beginning. On a graphics processor batches are made by the CPU and moved."""
     torch.manual_seed(plan.seed)
     examples = Examples(open_songs(songs), size.stems, plan.seed)
     recipe = load_recipe()["name"]
@@ -61,9 +63,9 @@ def build(size: NetworkSize, plan: Plan, songs: Path, mixed: bool = False, compi
     }
 
     def batch_of(step: int, count: int, seconds: float) -> torch.Tensor:
-        return examples.batch(step, count, whole_hops(seconds))
+        return examples.batch(step, count, whole_hops(seconds)).to(device)
 
-    return Training(BandSplitLocoformer(size), plan, batch_of, LossOf(mixed, compiled), description)
+    return Training(BandSplitLocoformer(size).to(device), plan, batch_of, LossOf(mixed, compiled), description)
 
 
 def starting_weights(model: Path, its_size: NetworkSize, size: NetworkSize) -> dict[str, torch.Tensor]:
@@ -88,13 +90,14 @@ def main() -> int:
     parser.add_argument("--long", type=float, default=18.0, help="seconds of those crops")
     parser.add_argument("--mixed", action="store_true", help="bfloat16 arithmetic: faster where the CPU has units for it")
     parser.add_argument("--compiled", action="store_true", help="build the network with the inductor; needs a C++ compiler")
+    parser.add_argument("--device", default="cpu", help="cuda where there is one; batches and --loaders then had better be larger")
     options, deadline = parsed(parser)
     size = SIZES[options.size]
     plan = Plan(
         seed=options.seed, steps=options.steps or 1, batch=options.batch, crop_seconds=options.crop, learning_rate=options.rate,
         long_from=options.long_from, long_seconds=options.long, clip=options.clip, muon=options.muon,
     )
-    training = build(size, plan, options.songs, options.mixed, options.compiled)
+    training = build(size, plan, options.songs, options.mixed, options.compiled, options.device)
     if options.start and not options.resume:
         training.begin_with(starting_weights(options.start, SIZES[options.start_size or options.size], size), options.start.name)
     carry_out(training, options, deadline)
