@@ -1,7 +1,7 @@
-import { messageOf } from "./errors.js";
+import { messageOf, type OtolithError } from "./errors.js";
 import type { FingerprintAlgorithm, FingerprintProfile } from "./fingerprint.js";
 import { Line } from "./line.js";
-import { carryOut, type StorageAdapter } from "./storage/adapter.js";
+import { carryOut, type StorageAdapter, storageFailure } from "./storage/adapter.js";
 import type { WorkerLink } from "./worker/link.js";
 import type { CatalogAnswer, CatalogCommand, CatalogOpening, CatalogTurn } from "./worker/protocol.js";
 
@@ -122,11 +122,11 @@ export class CatalogCaller {
       while (turn.kind === "requests") {
         let answer: CatalogAnswer;
         try {
-          if (!this.#adapter) throw new Error("there is no adapter");
-          answer = { replies: await carryOut(this.#adapter, turn.requests) };
+          // Without an adapter the worker carries them out itself.
+          answer = { replies: await carryOut(this.#adapter as StorageAdapter, turn.requests) };
         } catch (thrown) {
           failure = thrown;
-          answer = { failed: messageOf(thrown) };
+          answer = storageFailure(thrown as OtolithError);
         }
         turn = await this.#link.call("catalogAnswer", answer);
       }

@@ -11,7 +11,7 @@
  * - `not-authorized`: the tier does not include it (`status` 403), the `authorize` hook refused (429) or gave no answer (503).
  * - `gpu-unavailable`: `device: "gpu"` was asked for, and no graphics processor passes; the message says why.
  * - `storage`: something stored cannot be read or written, is damaged, or is open elsewhere; what is stored is as it was. A full disk or
- *   quota has `details.needed` and `details.free`, in bytes.
+ *   quota has `details.needed` and `details.free`, in bytes; `free` is null where the browser does not tell it.
  * - `unsupported-environment`: the page or runtime lacks what is needed; the message names it.
  * - `crashed`: the wasm instance at work died; `details.panic` is its last word. The next call works.
  * - `disposed`: the engine or catalogue was closed before or during the call.

@@ -42,8 +42,9 @@ export class CacheStorageModelCache implements ModelCache {
   async put(name: string, digest: string, bytes: ArrayBuffer): Promise<void> {
     const cache = await this.#caches.open(STORE_NAME);
     const kept = address(name, digest);
-    await cache.put(kept, new Response(bytes, { headers: { "content-type": "application/octet-stream" } }));
+    // First, for the room that they take.
     for (const { url } of await cache.keys()) if (url.startsWith(address(name, "")) && url !== kept) await cache.delete(url);
+    await cache.put(kept, new Response(bytes, { headers: { "content-type": "application/octet-stream" } }));
   }
 
   async delete(name: string, digest: string): Promise<void> {
@@ -102,19 +103,29 @@ function isKept(value: unknown): value is { digest: string; bytes: ArrayBuffer }
   return typeof value === "object" && value !== null && "digest" in value && "bytes" in value && value.bytes instanceof ArrayBuffer;
 }
 
-/** Tries `first`; once it fails (quota, private mode, storage forbidden) it warns and goes on with the next. */
+/** A cache and what it is called in a warning. @internal */
+export interface NamedCache {
+  readonly name: string;
+  readonly cache: ModelCache;
+}
+
+/**
+ * Keeps files in the first cache; once that fails (quota, private mode, storage forbidden) it warns and goes on with the next. What a
+ * full one keeps is still read.
+ */
 export class FallbackModelCache implements ModelCache {
-  readonly #caches: { readonly name: string; readonly cache: ModelCache }[];
+  readonly #caches: NamedCache[];
   readonly #warn: (message: string) => void;
+  readonly #full: ModelCache[] = [];
 
   /** `caches` in order of preference; the last is expected not to fail. */
-  constructor(caches: { name: string; cache: ModelCache }[], warn: (message: string) => void) {
+  constructor(caches: NamedCache[], warn: (message: string) => void) {
     this.#caches = caches;
     this.#warn = warn;
   }
 
   get(name: string, digest: string): Promise<ArrayBuffer | undefined> {
-    return this.#try((cache) => cache.get(name, digest));
+    return this.#everywhere((cache) => cache.get(name, digest));
   }
 
   put(name: string, digest: string, bytes: ArrayBuffer): Promise<void> {
@@ -122,21 +133,31 @@ export class FallbackModelCache implements ModelCache {
   }
 
   delete(name: string, digest: string): Promise<void> {
-    return this.#try((cache) => cache.delete(name, digest));
+    return this.#everywhere((cache) => cache.delete(name, digest));
+  }
+
+  /** Until something is found. */
+  async #everywhere<T>(action: (cache: ModelCache) => Promise<T>): Promise<T> {
+    for (const cache of this.#full) {
+      const found = await action(cache).catch(() => undefined);
+      if (found) return found;
+    }
+    return this.#try(action);
   }
 
   async #try<T>(action: (cache: ModelCache) => Promise<T>): Promise<T> {
     for (;;) {
-      const current = this.#caches[0];
-      if (!current) throw new Error("no model cache is left");
+      // There always is one: the last is never left.
+      const [current, next] = this.#caches as [NamedCache, NamedCache?];
       try {
         return await action(current.cache);
       } catch (thrown) {
-        if (this.#caches.length === 1) throw thrown;
+        if (!next) throw thrown;
         // Another call may have moved on meanwhile.
         if (this.#caches[0] !== current) continue;
         this.#caches.shift();
-        this.#warn(`models cannot be kept in ${current.name} (${String(thrown)}): using ${this.#caches[0]?.name}`);
+        this.#full.push(current.cache);
+        this.#warn(`models cannot be kept in ${current.name} (${String(thrown)}): using ${next.name}`);
       }
     }
   }

@@ -73,6 +73,8 @@ pub enum Error {
     Storage {
         /// The file, what was found, what to do.
         what: String,
+        /// Whether it is for want of room.
+        is_full: bool,
     },
     /// A fault of ours: a state that the code rules out. Report it with the message.
     #[error("{what}: this is a fault in otolith, please report it")]

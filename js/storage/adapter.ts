@@ -3,7 +3,8 @@ import { messageOf, OtolithError } from "../errors.js";
 /**
  * Where a catalogue's files are kept, for `engine.openCatalog({ storage })`: one adapter a catalogue. Files have short names such as
  * `log-3`. What `flush` has answered must survive a power cut; everything else may be lost or be half there. A call that cannot be done
- * rejects: the catalogue then rejects with `storage` and is as it was.
+ * rejects: the catalogue then rejects with `storage` and is as it was. Want of room is told by an error with the name
+ * `QuotaExceededError` or the code `ENOSPC`.
  */
 export interface StorageAdapter {
   /** What `catalog.storage` says. Default `adapter`. */
@@ -71,8 +72,20 @@ function answer(adapter: StorageAdapter, request: StorageRequest): Promise<Stora
   }
 }
 
-/** The error of a request that could not be done; for a full disk or quota with the bytes needed and free. */
-async function storageError(thrown: unknown, request: StorageRequest): Promise<OtolithError> {
+/** A request that could not be done, as Rust is told of it. */
+export interface StorageFailure {
+  readonly failed: string;
+  /** Whether it was for want of room. */
+  readonly isFull: boolean;
+}
+
+/** What Rust is told of an error of {@link carryOut}. @internal */
+export function storageFailure({ message, details }: OtolithError): StorageFailure {
+  return { failed: message, isFull: "needed" in details };
+}
+
+/** The error of what could not be done to a file; for a full disk or quota with the bytes needed and free. @internal */
+export async function storageError(thrown: unknown, request: StorageRequest | { kind: "open"; file: string }): Promise<OtolithError> {
   if (thrown instanceof OtolithError) return thrown;
   const { kind, file } = request;
   if (!isFull(thrown))
@@ -81,34 +94,26 @@ async function storageError(thrown: unknown, request: StorageRequest): Promise<O
       cause: thrown,
     });
   const needed = kind === "write" ? request.bytes.byteLength : 0;
-  const free = thrown instanceof FullError ? thrown.free : await freeQuota();
-  const room = free === undefined ? "less are free" : `${free} are free`;
-  const message = `the storage is full: ${needed} bytes are needed for ${file}, ${room}: remove tracks or files, and try again`;
-  return new OtolithError("storage", message, { details: { file, request: kind, needed, free: free ?? null }, cause: thrown });
+  const free = (thrown as { free?: number }).free ?? (await freeQuota(needed));
+  const room = `${needed || "more"} bytes are needed for ${file}, ${free ?? "fewer"} are free`;
+  const message = `the storage is full: ${room}: remove tracks or files, and try again`;
+  return new OtolithError("storage", message, { details: { file, request: kind, needed, free }, cause: thrown });
 }
 
-/** A write that found no room. @internal */
-export class FullError extends Error {
-  /** Bytes that are free, if that is known. */
-  readonly free: number | undefined;
-
-  constructor(message: string, free?: number) {
-    super(message);
-    this.free = free;
-  }
-}
-
-function isFull(thrown: unknown): boolean {
-  if (thrown instanceof FullError) return true;
-  if (typeof thrown !== "object" || thrown === null) return false;
-  const { name, code } = thrown as { name?: unknown; code?: unknown };
+/** Whether a storage has thrown this for want of room. @internal */
+export function isFull(thrown: unknown): boolean {
+  const { name, code } = (thrown ?? {}) as { name?: unknown; code?: unknown };
   return name === "QuotaExceededError" || code === "ENOSPC" || code === "EDQUOT";
 }
 
-async function freeQuota(): Promise<number | undefined> {
+/** Bytes that are free where `needed` bytes were not; null if the browser does not tell. */
+async function freeQuota(needed: number): Promise<number | null> {
   const estimate = await globalThis.navigator?.storage?.estimate?.().catch(() => undefined);
-  if (estimate?.quota === undefined || estimate.usage === undefined) return undefined;
-  return Math.max(0, estimate.quota - estimate.usage);
+  // Not a number, and so not less than any, where they are not told.
+  const { quota, usage } = (estimate ?? {}) as Required<StorageEstimate>;
+  const free = Math.max(0, quota - usage);
+  // Chromium says 10 GiB more than is used, so that no page learns the size of the disk, and its reserves for open files are not free.
+  return free < needed ? free : null;
 }
 
 /** The error of a catalogue that somebody else has open. @internal */

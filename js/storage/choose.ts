@@ -1,5 +1,5 @@
 import { OtolithError } from "../errors.js";
-import type { StorageAdapter } from "./adapter.js";
+import { type StorageAdapter, storageError } from "./adapter.js";
 import { IndexedDbStorage } from "./indexed-db.js";
 import { OpfsStorage } from "./opfs.js";
 
@@ -18,7 +18,9 @@ export async function chooseStorage(wanted: LocalStorage, catalog: string): Prom
   for (const kind of kinds) {
     if (!(await KINDS[kind].isAvailable())) continue;
     const storage = new KINDS[kind](catalog);
-    await storage.open();
+    await storage.open().catch(async (thrown: unknown) => {
+      throw await storageError(thrown, { kind: "open", file: `catalogue ${catalog}` });
+    });
     return storage;
   }
   if (wanted === "auto") return undefined;

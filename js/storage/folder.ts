@@ -1,7 +1,7 @@
 import { type FileHandle, mkdir, open, readFile, rm, statfs, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { OtolithError } from "../errors.js";
-import { FullError, inUseError, type StorageAdapter } from "./adapter.js";
+import { inUseError, type StorageAdapter } from "./adapter.js";
 
 const LOCK = "lock";
 
@@ -78,7 +78,7 @@ class FolderStorage implements StorageAdapter {
     } catch (thrown) {
       if (codeOf(thrown) !== "ENOSPC" && codeOf(thrown) !== "EDQUOT") throw thrown;
       const { bavail, bsize } = await statfs(this.#path);
-      throw new FullError(thrown instanceof Error ? thrown.message : String(thrown), bavail * bsize);
+      throw Object.assign(thrown as Error, { free: bavail * bsize });
     }
   }
 

@@ -1,4 +1,4 @@
-import type { StorageAdapter } from "./adapter.js";
+import { isFull, type StorageAdapter } from "./adapter.js";
 import { takeLock } from "./exclusive.js";
 
 const STORE = "blocks";
@@ -30,7 +30,8 @@ export class IndexedDbStorage implements StorageAdapter {
         indexedDB.deleteDatabase("otolith-probe");
         return true;
       },
-      () => false,
+      // A full one is there, and says so when it is opened.
+      isFull,
     );
   }
 

@@ -1,4 +1,4 @@
-import { FullError, inUseError, type StorageAdapter } from "./adapter.js";
+import { inUseError, type StorageAdapter } from "./adapter.js";
 import { patiently, takeLock } from "./exclusive.js";
 
 const ROOT = "otolith-catalogs";
@@ -58,7 +58,8 @@ export class OpfsStorage implements StorageAdapter {
   async write(file: string, offset: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const handle = await this.#handle(file, true);
     const written = handle?.write(bytes, { at: offset }) ?? 0;
-    if (written < bytes.byteLength) throw new FullError(`${written} of ${bytes.byteLength} bytes could be written`);
+    // In a private window Chromium gives an error's number for a full quota, as an unsigned one: 4 294 967 288.
+    if (written !== bytes.byteLength) throw new DOMException("not all could be written", "QuotaExceededError");
     handle?.truncate(offset + bytes.byteLength);
   }
 

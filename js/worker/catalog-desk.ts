@@ -1,5 +1,5 @@
-import { messageOf, OtolithError } from "../errors.js";
-import { carryOut, type StorageAdapter } from "../storage/adapter.js";
+import { OtolithError } from "../errors.js";
+import { carryOut, type StorageAdapter, storageFailure } from "../storage/adapter.js";
 import { chooseStorage } from "../storage/choose.js";
 import { type Call, isTrap } from "./call.js";
 import type { CatalogAnswer, CatalogCommand, CatalogOpening, CatalogTurn } from "./protocol.js";
@@ -75,7 +75,7 @@ export class CatalogDesk {
   async resume(answer: CatalogAnswer, call: Call): Promise<CatalogTurn> {
     const { catalog } = this;
     if ("replies" in answer) catalog.answer(answer.replies);
-    else if ("failed" in answer) catalog.fail(answer.failed);
+    else if ("failed" in answer) catalog.fail(answer.failed, answer.isFull);
     else if ("abandoned" in answer) catalog.abandon(answer.abandoned);
     else if ("piece" in answer) catalog.give(answer.piece);
     return this.#drive(call);
@@ -122,7 +122,8 @@ export class CatalogDesk {
       catalog.answer(await carryOut(storage, requests));
     } catch (thrown) {
       this.#failure = thrown;
-      catalog.fail(messageOf(thrown));
+      const { failed, isFull } = storageFailure(thrown as OtolithError);
+      catalog.fail(failed, isFull);
     }
   }
 

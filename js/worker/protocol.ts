@@ -6,7 +6,7 @@ import type { CatalogStats, TrackEntry } from "../catalog.js";
 import type { OtolithErrorCode } from "../errors.js";
 import type { FingerprintAlgorithm, FingerprintProfile } from "../fingerprint.js";
 import type { JobPhase } from "../job.js";
-import type { StorageReply, StorageRequest } from "../storage/adapter.js";
+import type { StorageFailure, StorageReply, StorageRequest } from "../storage/adapter.js";
 import type { LocalStorage } from "../storage/choose.js";
 
 /** What crosses between the page and a worker: requests with an id one way, progress and one answer with that id the other way. */
@@ -170,7 +170,7 @@ export type CatalogTurn =
 /** What the page answers to a turn; nothing to a piece. */
 export type CatalogAnswer =
   | { readonly replies: StorageReply[] }
-  | { readonly failed: string }
+  | StorageFailure
   | { readonly abandoned: string }
   | { readonly piece: Uint8Array | undefined }
   | Record<never, never>;

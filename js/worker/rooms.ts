@@ -153,7 +153,7 @@ export interface Catalog extends Freeable {
   import(): void;
   step(): CatalogTurn | { readonly kind: "working" };
   answer(replies: readonly StorageReply[]): void;
-  fail(what: string): void;
+  fail(what: string, isFull: boolean): void;
   abandon(what: string): void;
   give(piece: Uint8Array | undefined): void;
   outcome(): unknown;

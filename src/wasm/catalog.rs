@@ -127,9 +127,9 @@ impl Catalog {
         Ok(())
     }
 
-    /// Tells that a request failed.
-    pub fn fail(&mut self, what: String) {
-        self.store.fail(Error::Storage { what });
+    /// Tells that a request failed, and whether for want of room.
+    pub fn fail(&mut self, what: String, #[wasm_bindgen(js_name = isFull)] is_full: bool) {
+        self.store.fail(Error::Storage { what, is_full });
     }
 
     /// Tells that the rest of the input is not coming, or that nobody takes the rest of the result.
@@ -216,14 +216,18 @@ fn reply(request: &Request, value: &JsValue) -> Result<Reply> {
         Request::Lookup { file } => match value.as_f64() {
             Some(length) if length >= 0.0 => Ok(Reply::Length(Some(length as u64))),
             None if value.is_undefined() => Ok(Reply::Length(None)),
-            _ => Err(Error::Storage { what: format!("{file}: the storage gave {value:?} as its length") }),
+            _ => Err(wrong_answer(format!("{file}: the storage gave {value:?} as its length"))),
         },
         Request::Read { file, .. } => match value.dyn_ref::<Uint8Array>() {
             Some(bytes) => Ok(Reply::Bytes(bytes.to_vec())),
-            None => Err(Error::Storage { what: format!("{file}: the storage gave {value:?} instead of bytes") }),
+            None => Err(wrong_answer(format!("{file}: the storage gave {value:?} instead of bytes"))),
         },
         _ => Ok(Reply::Done),
     }
+}
+
+fn wrong_answer(what: String) -> Error {
+    Error::Storage { what, is_full: false }
 }
 
 /// Sets a property of an object made here: such an object is not frozen, so this cannot fail.

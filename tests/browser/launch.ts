@@ -1,5 +1,5 @@
 // The system's browsers, ready for a test. Each has a fresh profile and is closed by the test that opened it.
-import { type Browser as ChromiumBrowser, chromium } from "playwright-core";
+import { type Browser as ChromiumBrowser, type BrowserContext as ChromiumContext, chromium } from "playwright-core";
 import puppeteer, { type Browser as FirefoxBrowser } from "puppeteer-core";
 import { findProgram } from "../../pkg-config/browsers.mjs";
 
@@ -16,12 +16,21 @@ function program(kind: "chromium" | "firefox"): string {
  * refuses to start otherwise.
  */
 export function launchChromium(flags: string[] = []): Promise<ChromiumBrowser> {
+  return chromium.launch(chromiumOptions(flags));
+}
+
+/** Starts it with a profile in a folder. The contexts of {@link launchChromium} are private windows, whose storage is in memory. */
+export function launchChromiumProfile(folder: string): Promise<ChromiumContext> {
+  return chromium.launchPersistentContext(folder, chromiumOptions());
+}
+
+function chromiumOptions(flags: string[] = []) {
   const asRoot = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
-  return chromium.launch({
+  return {
     executablePath: program("chromium"),
     headless: true,
     args: ["--autoplay-policy=no-user-gesture-required", "--disable-dev-shm-usage", ...asRoot, ...flags],
-  });
+  };
 }
 
 /** Starts the system's Firefox, headless, over WebDriver BiDi. */

@@ -45,6 +45,15 @@ impl Core {
     /// # Errors
     /// [`Error::InvalidInput`] with the byte offset for anything that is no whole export of this scheme.
     pub async fn import(&mut self, io: &Io) -> Result<()> {
+        let (_, number) = self.plan(0, 0);
+        let result = self.try_import(io).await;
+        if let Err(error) = &result {
+            self.take_back(io, number, error).await;
+        }
+        result
+    }
+
+    async fn try_import(&mut self, io: &Io) -> Result<()> {
         let mut stream = Stream { io, buffer: Vec::new(), position: 0, has_ended: false };
         let head = stream.take(HEADER_BYTES).await?;
         let (header, _) = Header::read(&head, MAGIC)?;

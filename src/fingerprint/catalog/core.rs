@@ -4,6 +4,7 @@ use super::audiofp;
 use super::index::Index;
 use super::io::{File, Io, Request};
 use super::log::Record;
+use super::roster::Roster;
 use super::search;
 use super::segment::Segment;
 use super::store::Sizes;
@@ -20,6 +21,19 @@ use crate::header::{Header, STREAM};
 const MERGE: usize = 8;
 /// Share of dead postings above which they are dropped: one in five.
 const DEAD_SHARE: usize = 5;
+
+/// Room that an enrolment leaves where packing finds none: for as many tracks, but no more bytes.
+const RESERVE_TRACKS: usize = 16;
+const RESERVE_BYTES: usize = 1 << 20;
+
+/// What becomes of the previous state's files where the storage has no room for new ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Previous {
+    /// They stay: their room is for removals.
+    Kept,
+    /// They go.
+    GivenUp,
+}
 
 /// A catalogue and its files.
 #[derive(Debug, Clone)]
@@ -57,20 +71,22 @@ impl Core {
 
     /// Enrols a print. It is stored when this ends.
     pub async fn enrol(&mut self, io: &Io, id: &str, metadata: &str, print: &Print, replace: Replace) -> Result<()> {
+        self.make_room(io, || print.to_bytes().len()).await?;
         let prepared = self.index.prepare(id, metadata, print, replace)?;
         self.append(io, || Record::Enrolment { id: id.to_string(), metadata: metadata.to_string(), print: print.to_bytes() }).await?;
         self.index.commit(prepared);
-        self.tidy(io).await;
+        self.tidy(io, Previous::Kept).await;
         Ok(())
     }
 
     /// Enrols a blob of audiofp's. Returns how many of its landmarks have no place here.
     pub async fn enrol_audiofp(&mut self, io: &Io, id: &str, metadata: &str, blob: Vec<u8>, replace: Replace) -> Result<usize> {
+        self.make_room(io, || blob.len()).await?;
         let (prepared, dropped) = audiofp::prepare(&self.index, id, metadata, &blob, replace)?;
         let (id, metadata) = (id.to_string(), metadata.to_string());
         self.append(io, || Record::Enrolment { id, metadata, print: blob }).await?;
         self.index.commit(prepared);
-        self.tidy(io).await;
+        self.tidy(io, Previous::Kept).await;
         Ok(dropped)
     }
 
@@ -81,7 +97,7 @@ impl Core {
         }
         self.append(io, || Record::Removal { id: id.to_string() }).await?;
         self.index.bury(id);
-        self.tidy(io).await;
+        self.tidy(io, Previous::GivenUp).await;
         Ok(true)
     }
 
@@ -94,7 +110,7 @@ impl Core {
 
     /// Packs everything in one segment, without the dead.
     pub async fn compact(&mut self, io: &Io) -> Result<()> {
-        self.rewrite(io, 0, true, None).await?;
+        self.pack(io, Previous::GivenUp).await?;
         self.index.sort_into_cells(io).await;
         Ok(())
     }
@@ -169,6 +185,13 @@ impl Core {
         Ok(())
     }
 
+    /// Removes what was written of a segment whose call has failed.
+    pub(super) async fn take_back(&mut self, io: &Io, number: u32, error: &Error) {
+        if let Some(volume) = &mut self.volume {
+            volume.take_back(io, number, error).await;
+        }
+    }
+
     async fn append(&mut self, io: &Io, record: impl FnOnce() -> Record) -> Result<()> {
         match &mut self.volume {
             Some(volume) => volume.append(io, self.index.scheme(), &record()).await,
@@ -178,28 +201,89 @@ impl Core {
 
     /// Seals, merges and drops the dead where it is due. What was enrolled is stored already: a failure is kept for the figures, and it is
     /// tried again after the next change.
-    async fn tidy(&mut self, io: &Io) {
-        self.overdue = self.try_tidy(io).await.err().map(|error| error.to_string());
+    async fn tidy(&mut self, io: &Io, previous: Previous) {
+        self.overdue = self.try_tidy(io, previous).await.err().map(|error| error.to_string());
         self.index.sort_into_cells(io).await;
     }
 
-    async fn try_tidy(&mut self, io: &Io) -> Result<()> {
+    async fn try_tidy(&mut self, io: &Io, previous: Previous) -> Result<()> {
         let log_bytes = self.volume.as_ref().map_or(0, Volume::log_bytes);
         if self.index.runs().len() >= self.sizes.seal_postings || log_bytes >= self.sizes.seal_log_bytes {
-            self.rewrite(io, self.index.segments().len(), true, Some(0)).await?;
+            self.rewrite(io, self.index.segments().len(), true, Some(0), previous).await?;
         }
         while let Some((first, tier)) = full_tier(self.index.segments()) {
-            self.rewrite(io, first, false, Some(tier + 1)).await?;
+            self.rewrite(io, first, false, Some(tier + 1), previous).await?;
         }
-        if self.index.dead_postings() * DEAD_SHARE > self.index.postings() {
-            self.compact(io).await?;
+        if self.is_packing_due() {
+            self.pack(io, previous).await?;
         }
         Ok(())
     }
 
+    fn is_packing_due(&self) -> bool {
+        self.index.dead_postings() * DEAD_SHARE > self.index.postings()
+    }
+
+    /// Before an enrolment of so many bytes: takes back what removed tracks have, if that could not be done yet. While there is no room for
+    /// that, there must be room for many more tracks: one must not take the little that further removals need.
+    async fn make_room(&mut self, io: &Io, bytes: impl FnOnce() -> usize) -> Result<()> {
+        if !self.is_packing_due() {
+            return Ok(());
+        }
+        match (self.pack(io, Previous::GivenUp).await, &self.volume) {
+            (Err(error), Some(volume)) if error.is_full() => volume.find_room(io, (bytes() * RESERVE_TRACKS).min(RESERVE_BYTES)).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Packs everything in one segment, without the dead. Where a full storage has no room for all of it, the youngest segments go first:
+    /// what they give back makes room for older ones.
+    async fn pack(&mut self, io: &Io, previous: Previous) -> Result<()> {
+        match self.rewrite(io, 0, true, None, previous).await {
+            Err(error) if previous == Previous::GivenUp && error.is_full() => {
+                for first in (0..=self.index.segments().len()).rev() {
+                    self.rewrite(io, first, true, None, previous).await?;
+                }
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
     /// Writes the segments from position `first` on, and with `with_recent` the recent enrolments, as one segment in their place. All
     /// segments of a tier are younger than those of higher ones, so that tracks keep their order.
-    async fn rewrite(&mut self, io: &Io, first: usize, with_recent: bool, tier: Option<u32>) -> Result<()> {
+    async fn rewrite(&mut self, io: &Io, first: usize, with_recent: bool, tier: Option<u32>, previous: Previous) -> Result<()> {
+        let result = match self.try_rewrite(io, first, with_recent, tier).await {
+            Err(error) if previous == Previous::GivenUp && error.is_full() && self.give_up_previous(io).await => {
+                self.try_rewrite(io, first, with_recent, tier).await
+            }
+            result => result,
+        };
+        let is_short = self.volume.as_ref().is_some_and(Volume::is_short_of_room);
+        if result.is_ok() && previous == Previous::GivenUp && is_short {
+            // What was replaced goes at once.
+            self.give_up_previous(io).await;
+        }
+        result
+    }
+
+    async fn give_up_previous(&mut self, io: &Io) -> bool {
+        match &mut self.volume {
+            Some(volume) => volume.give_up_previous(io).await,
+            None => false,
+        }
+    }
+
+    async fn try_rewrite(&mut self, io: &Io, first: usize, with_recent: bool, tier: Option<u32>) -> Result<()> {
+        let number = self.volume.as_ref().map(Volume::next_segment);
+        let result = self.write_anew(io, first, with_recent, tier).await;
+        if let (Err(error), Some(number)) = (&result, number) {
+            self.take_back(io, number, error).await;
+        }
+        result
+    }
+
+    async fn write_anew(&mut self, io: &Io, first: usize, with_recent: bool, tier: Option<u32>) -> Result<()> {
         let index = &self.index;
         let (kept, replaced) =
             index.segments().split_at_checked(first).ok_or_else(|| Error::internal("segments to merge are not there"))?;
@@ -211,9 +295,17 @@ impl Core {
         }
         let freed = replaced.iter().map(|segment| segment.places.as_ref().map_or(0, Vec::len)).sum();
         let (plan, number) = self.plan(live + recent, freed);
-        let written = merge(io, &sources, plan, &self.segment_header()).await?;
-        self.flush_segment(io, number).await?;
-        let segment = segment_of(written, number, tier.unwrap_or_else(|| self.tier_of(live + recent)));
+        let highest = kept.last().map_or(u32::MAX, |segment| segment.tier);
+        let tier = tier.unwrap_or_else(|| self.tier_of(live + recent).min(highest));
+        let is_live = |roster: &Roster| roster.tracks.iter().any(|track| track.is_live);
+        let segment = if replaced.iter().any(|segment| is_live(&segment.roster)) || with_recent && is_live(index.recent()) {
+            let written = merge(io, &sources, plan, &self.segment_header()).await?;
+            self.flush_segment(io, number).await?;
+            segment_of(written, number, tier)
+        } else {
+            // Nothing is left: no file either, a full storage may have no room for it.
+            None
+        };
         if let Some(volume) = &mut self.volume {
             let segments: Vec<&Segment> = kept.iter().chain(&segment).collect();
             volume.checkpoint(io, index, &segments, with_recent).await?;

@@ -200,7 +200,13 @@ impl Error {
     pub(super) fn damaged_file(file: File, offset: u64, found: impl std::fmt::Display) -> Self {
         Self::Storage {
             what: format!("{file}, byte {offset}: {found}: the stored catalogue is damaged, import a copy of it or enrol anew"),
+            is_full: false,
         }
+    }
+
+    /// Whether a storage had no room.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Self::Storage { is_full: true, .. })
     }
 }
 

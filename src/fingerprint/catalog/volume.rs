@@ -3,7 +3,8 @@
 //! A change is a record of the log, flushed before the call that made it ends. A checkpoint writes new segments and, where recent
 //! enrolments went into them, begins a new log; flushes both; then writes the manifest into the older of two slots, and flushes that.
 //! Nothing is renamed. The files of the previous manifest stay until the next checkpoint: should the newest manifest or a segment of
-//! its be damaged, the one before it and all logs since give the same state.
+//! its be damaged, the one before it and all logs since give the same state. In a full storage they go earlier, when a removal or a
+//! merge has no room: after those there is some.
 
 use std::collections::BTreeSet;
 
@@ -45,6 +46,7 @@ pub struct Volume {
     previous_files: BTreeSet<File>,
     /// Files that nothing needs any more and that could not be removed yet.
     obsolete: BTreeSet<File>,
+    is_short_of_room: bool,
     /// What made it impossible to tell which manifest the files will be opened with.
     fault: Option<String>,
 }
@@ -65,11 +67,31 @@ impl Volume {
         self.next_segment
     }
 
-    /// Appends a record to the log and flushes it.
+    /// Appends a record to the log and flushes it. A removal in a full storage takes the room of the previous state: else nothing could
+    /// be removed there.
     ///
     /// # Errors
     /// What keeps it from being written; the log is then as before.
     pub async fn append(&mut self, io: &Io, scheme: Scheme, record: &Record) -> Result<()> {
+        let is_removal = matches!(record, Record::Removal { .. });
+        match self.try_append(io, scheme, record).await {
+            Err(error) if error.is_full() => {
+                self.is_short_of_room = true;
+                if is_removal && self.give_up_previous(io).await { self.try_append(io, scheme, record).await } else { Err(error) }
+            }
+            result => {
+                self.is_short_of_room &= is_removal || result.is_err();
+                result
+            }
+        }
+    }
+
+    /// Whether a write has found no room, and no enrolment since.
+    pub fn is_short_of_room(&self) -> bool {
+        self.is_short_of_room
+    }
+
+    async fn try_append(&mut self, io: &Io, scheme: Scheme, record: &Record) -> Result<()> {
         self.check()?;
         self.begin_log(io, scheme).await?;
         let (file, offset, bytes) = (File::Log(self.log), self.log_bytes, record.encode(self.log_records));
@@ -156,10 +178,53 @@ impl Volume {
         }
     }
 
+    /// Removes the files that only the previous state needs, for the room they take. Returns whether there were any.
+    pub async fn give_up_previous(&mut self, io: &Io) -> bool {
+        let logs = (self.previous_first_log..self.first_log).map(File::Log);
+        let files: Vec<File> = self.previous_files.difference(&self.files).copied().chain(logs).collect();
+        if files.is_empty() || self.fault.is_some() {
+            return false;
+        }
+        // Its manifest goes first: it must never be opened without its files.
+        let file = File::Manifest(((self.generation + 1) % 2) as u8);
+        if io.request(vec![Request::Remove { file }]).await.is_err() {
+            return false;
+        }
+        self.previous_files.clone_from(&self.files);
+        self.previous_first_log = self.first_log;
+        self.obsolete.extend(files);
+        self.remove_obsolete(io).await;
+        true
+    }
+
+    /// Removes what was written of a segment that has not become the catalogue's for this error. Should that fail, the next one is
+    /// written over it.
+    pub async fn take_back(&mut self, io: &Io, number: u32, error: &Error) {
+        self.is_short_of_room |= error.is_full();
+        // A manifest that names it may be on the disk.
+        if self.fault.is_none() {
+            let _ = io.request(vec![Request::Remove { file: File::Segment(number) }]).await;
+        }
+    }
+
+    /// Finds out whether there is room for so many bytes.
+    ///
+    /// # Errors
+    /// What keeps them from being written.
+    pub async fn find_room(&self, io: &Io, bytes: usize) -> Result<()> {
+        self.check()?;
+        let number = self.next_segment;
+        let write = Request::Write { file: File::Segment(number), offset: 0, bytes: vec![0; bytes] };
+        let result = io.request(vec![write]).await.map(|_| ());
+        let _ = io.request(vec![Request::Remove { file: File::Segment(number) }]).await;
+        result
+    }
+
     fn check(&self) -> Result<()> {
         match &self.fault {
             Some(fault) => Err(Error::Storage {
                 what: format!("an earlier write failed and could not be taken back ({fault}): close the catalogue and open it again"),
+                is_full: false,
             }),
             None => Ok(()),
         }

@@ -34,6 +34,8 @@ pub struct Disk {
     pub history: Vec<Request>,
     /// Number of the change that fails, and how; later ones succeed again.
     pub failing: Option<(usize, Failure)>,
+    /// Bytes that all files together may have; a write that finds less room is torn.
+    pub room: Option<usize>,
 }
 
 impl Disk {
@@ -74,13 +76,27 @@ impl Disk {
                     (Failure::Torn, _) => {}
                     (Failure::Late, _) => self.change(request),
                 }
-                Err(Error::Storage { what: "the disk is full: 100 bytes are needed, 0 are free".to_string() })
+                Err(full())
             }
-            _ => {
-                self.change(request);
-                Ok(Reply::Done)
+            _ => self.fit(request),
+        }
+    }
+
+    /// Makes a change as far as there is room.
+    fn fit(&mut self, request: &Request) -> Result<Reply> {
+        if let (Request::Write { file, offset, bytes }, Some(room)) = (request, self.room) {
+            let others: usize = self.files.iter().filter(|&(other, _)| other != file).map(|(_, content)| content.len()).sum();
+            let fits = room.saturating_sub(others + *offset as usize);
+            if fits < bytes.len() {
+                let torn = Request::Write { file: *file, offset: *offset, bytes: bytes[..fits].to_vec() };
+                self.change(&torn);
+                // What was done of it is what a history tells.
+                *self.history.last_mut().unwrap() = torn;
+                return Err(full());
             }
         }
+        self.change(request);
+        Ok(Reply::Done)
     }
 
     pub fn change(&mut self, request: &Request) {
@@ -103,6 +119,10 @@ impl Disk {
             Request::Lookup { .. } | Request::Read { .. } => {}
         }
     }
+}
+
+fn full() -> Error {
+    Error::Storage { what: "the disk is full: 100 bytes are needed, 0 are free".to_string(), is_full: true }
 }
 
 /// Steps a store until its call has ended. Gives what the call gave, and its pieces.

@@ -3,10 +3,11 @@
 use otolith::fingerprint::catalog::io::File;
 use otolith::fingerprint::catalog::store::{Command, Outcome, Sizes, Store};
 use otolith::fingerprint::print::Scheme;
-use otolith::fingerprint::{Catalog, MatchOptions, Print, Profile};
+use otolith::fingerprint::{Catalog, Extract, MatchOptions, Mix, Print, Profile, Wang};
+use otolith::{Audio, Limits};
 
 use super::disk::{Change, Disk, Failure, SMALL, drive, export, open, prints};
-use super::music::Random;
+use super::music::{Random, music};
 
 /// A disk with segments of several tiers, both manifests and a log with records.
 fn stored(prints: &[Print]) -> Disk {
@@ -59,6 +60,69 @@ fn a_disk_that_is_full_at_any_write_leaves_the_catalogue_unchanged_and_usable() 
             }
         }
     }
+}
+
+#[test]
+fn a_full_disk_has_room_again_when_tracks_are_removed() {
+    // Records of a kilobyte and more, as those of songs are larger than what else is written.
+    let wang = Wang::new(Profile::Default, Mix::Mean);
+    let sound = |seed| Audio::new(vec![music(seed, 10.0, 8_000)], 8_000, &Limits::default()).unwrap();
+    let prints: Vec<Print> = (0..4).map(|seed| wang.extract(&sound(seed)).unwrap()).collect();
+    let sizes = Sizes { seal_postings: 1_200, ..SMALL };
+    let mut cuts = 0;
+    for room in (60_000..300_000).step_by(17_171) {
+        let mut disk = Disk { room: Some(room), ..Disk::default() };
+        let mut store = open(&mut disk, sizes).unwrap();
+        let fill = |store: &mut Store, disk: &mut Disk, round: usize| {
+            for number in 0.. {
+                match Change::Enrol(format!("{number:04} {round}"), number % 4).make(store, disk, &prints) {
+                    Ok(()) => {}
+                    Err(error) => {
+                        assert_eq!(error.kind(), "storage");
+                        return number;
+                    }
+                }
+            }
+            0
+        };
+        let check = |store: &mut Store, disk: &mut Disk, what: &str| {
+            let now = export(store, disk).unwrap();
+            let found = export(&mut open(&mut disk.clone(), sizes).unwrap(), disk).unwrap();
+            assert!(now == found, "{what}, room for {room}: the files say something else");
+        };
+        let first = fill(&mut store, &mut disk, 0);
+        check(&mut store, &mut disk, "full");
+        for (round, one_in) in [(1, Some(2)), (2, Some(5)), (3, Some(10)), (4, None)] {
+            let ids = store.ids().unwrap();
+            let is_kept = |place: usize| one_in.is_some_and(|one_in| place.is_multiple_of(one_in));
+            let removed: Vec<&String> = ids.iter().enumerate().filter(|&(place, _)| !is_kept(place)).map(|(_, id)| id).collect();
+            for id in &removed {
+                let (began, before) = (disk.history.len(), store.ids().unwrap());
+                let result = Change::Remove((*id).clone()).make(&mut store, &mut disk, &prints);
+                assert!(result.is_ok(), "round {round}, room for {room}: {id} cannot be removed");
+                if room == 94_342 && round < 3 {
+                    let after = store.ids().unwrap();
+                    for count in began..=disk.history.len() {
+                        let cut = Disk::after(&disk.history, count);
+                        for mut left in [cut.without_unflushed(), cut] {
+                            let ids = open(&mut left, sizes).unwrap().ids().unwrap();
+                            assert!(ids == before || ids == after, "round {round}: a power cut after change {count} leaves {ids:?}");
+                        }
+                        cuts += 1;
+                    }
+                }
+            }
+            check(&mut store, &mut disk, "removed");
+            store = open(&mut disk, sizes).unwrap();
+            let enrolled = fill(&mut store, &mut disk, round);
+            check(&mut store, &mut disk, "full again");
+            // Half of it may be too few: packing needs room for what stays.
+            let expected = if round == 1 { 0 } else { removed.len() * 4 / 5 };
+            assert!(enrolled >= expected, "round {round}, room for {room}: {enrolled} enrolled after {} removed", removed.len());
+        }
+        assert!(store.ids().unwrap().len() == first, "an emptied catalogue has room for as many as a new one");
+    }
+    assert!(cuts > 200, "{cuts} power cuts");
 }
 
 #[test]
