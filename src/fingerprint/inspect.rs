@@ -135,8 +135,14 @@ pub struct InspectedBits {
 pub struct InspectedLandmark {
     /// The hash.
     pub hash: u32,
-    /// When its anchor sounds, in seconds.
+    /// When its anchor sounds, in seconds, to the frame.
     pub time: f64,
+    /// The anchor's frequency in hertz, to the bin.
+    pub frequency: f64,
+    /// When its target sounds, in seconds, to less than a frame more.
+    pub target_time: f64,
+    /// The target's frequency in hertz, to the bin.
+    pub target_frequency: f64,
     /// Bin of the anchor.
     pub anchor_bin: u16,
     /// Bins to the target.
@@ -291,8 +297,20 @@ pub fn inspect_bytes(bytes: &[u8], options: InspectOptions) -> Result<String> {
 
 fn show_landmark(hash: u32, frame: u32) -> InspectedHash {
     let Fields { anchor_bin, bin_step, frame_step, context } = Fields::unpack(hash);
-    let time = f64::from(frame) * wang::TICK_SECONDS;
-    InspectedHash::Landmark(InspectedLandmark { hash, time, anchor_bin, bin_step, frame_step, context })
+    let seconds = |frame: u32| f64::from(frame) * wang::TICK_SECONDS;
+    let hertz = |bin: i32| f64::from(bin) * wang::BIN_HERTZ;
+    let bin = i32::from(anchor_bin);
+    InspectedHash::Landmark(InspectedLandmark {
+        hash,
+        time: seconds(frame),
+        frequency: hertz(bin),
+        target_time: seconds(frame.saturating_add(u32::from(frame_step))),
+        target_frequency: hertz(bin + i32::from(bin_step)),
+        anchor_bin,
+        bin_step,
+        frame_step,
+        context,
+    })
 }
 
 fn show_triple(hash: u32, time: f64, fields: triple::Fields) -> InspectedHash {

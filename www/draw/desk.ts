@@ -1,5 +1,5 @@
 import { type Grid, paintBeatGrid } from "./beat-grid.js";
-import { type Constellation, paintConstellation } from "./constellation.js";
+import { type Constellation, type Pairs, paintConstellation, paintPairs } from "./constellation.js";
 import { type OffsetHistogram, paintHistogram } from "./histogram.js";
 import { Peaks } from "./peaks.js";
 import { paintSpectrogram, Spectrogram } from "./spectrogram.js";
@@ -22,6 +22,7 @@ export type DeskMessage =
   | { kind: "spectrogram"; picture: number; frames: number; sampleRate: number }
   | { kind: "samples"; picture: number; start: number; channels: Float32Array[] }
   | { kind: "constellation"; picture: number; constellation: Constellation | null }
+  | { kind: "pairs"; picture: number; pairs: Pairs | null }
   | { kind: "grid"; picture: number; grid: Grid | null }
   | { kind: "histogram"; picture: number; histogram: OffsetHistogram | null };
 
@@ -36,6 +37,7 @@ interface Picture {
   peaks: Peaks | null;
   spectrogram: Spectrogram | null;
   constellation: Constellation | null;
+  pairs: Pairs | null;
   /** Picture whose largest sample reaches the edge of this one too, so that the stems of a quiet song can be seen and compared. */
   scaledAs: number;
   duration: number;
@@ -65,6 +67,7 @@ export class Desk {
         peaks: null,
         spectrogram: null,
         constellation: null,
+        pairs: null,
         scaledAs: message.picture,
         duration: 0,
         grid: null,
@@ -104,6 +107,9 @@ export class Desk {
       case "constellation":
         picture.constellation = message.constellation;
         break;
+      case "pairs":
+        picture.pairs = message.pairs;
+        break;
       case "grid":
         picture.grid = message.grid;
         break;
@@ -134,6 +140,7 @@ function repaint(picture: Picture, fullScale: number): void {
   if (picture.peaks) paintWaveform(surface, width, height, picture.peaks, fullScale, colours.picture);
   if (picture.spectrogram) paintSpectrogram(surface, width, height, picture.spectrogram, colours.picture);
   if (picture.constellation) paintConstellation(surface, width, height, picture.duration, picture.constellation, colours.mark);
+  if (picture.pairs) paintPairs(surface, width, height, picture.pairs, colours.grid);
   if (picture.grid) paintBeatGrid(surface, width, height, picture.duration, picture.grid, colours.grid);
   if (picture.histogram) paintHistogram(surface, width, height, picture.histogram, colours.picture);
 }

@@ -1,7 +1,7 @@
 import { pageScripts } from "../page-scripts.js";
 import { breathe } from "../state/breathe.js";
 import type { Grid } from "./beat-grid.js";
-import type { Constellation } from "./constellation.js";
+import type { Constellation, Pairs } from "./constellation.js";
 import { type Colours, Desk, type DeskMessage } from "./desk.js";
 import type { OffsetHistogram } from "./histogram.js";
 
@@ -90,6 +90,11 @@ export class Painter {
   /** Lays the peaks of a fingerprint over the spectrogram; `null` takes them away. */
   setConstellation(constellation: Constellation | null): void {
     this.#post({ kind: "constellation", picture: this.#picture, constellation });
+  }
+
+  /** Shows a peak with those it is paired with; `null` takes them away. */
+  setPairs(pairs: Pairs | null): void {
+    this.#post({ kind: "pairs", picture: this.#picture, pairs });
   }
 
   /**

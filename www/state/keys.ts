@@ -6,6 +6,7 @@ export const KEYS: readonly (readonly [string, string])[] = [
   ["← →", "5 seconds back or on"],
   ["Page Up, Page Down", "15 seconds back or on"],
   ["Home, End", "beginning, end"],
+  ["← → ↑ ↓ on the fingerprint", "from peak to peak"],
   ["1 to 5", "choose a track"],
   ["S", "solo the chosen track"],
   ["M", "mute the chosen track"],

@@ -1,6 +1,6 @@
 import type { Engine, Estimate, Match, Segment } from "otolith";
 import { JobDesk, toProblem } from "./job-desk.js";
-import { peaksOf } from "./print-peaks.js";
+import { PrintPairs, peaksOf } from "./print-peaks.js";
 import { excerpt, Song, type Sound } from "./song.js";
 import { SongCatalog } from "./song-catalog.js";
 import { Transport } from "./transport.js";
@@ -165,7 +165,10 @@ export class Studio extends EventTarget {
         const made = await this.engine.fingerprint(song.file, handle);
         const bytes = made.bytes();
         const inside = await this.engine.inspect(bytes, { peaks: MOST_PEAKS });
-        return { hashes: made.hashCount, bytes: bytes.byteLength, peaks: peaksOf(inside) };
+        const peaks = peaksOf(inside);
+        let pairs: Promise<PrintPairs> | undefined;
+        const findPairs = async () => new PrintPairs(await this.engine.inspect(bytes, { hashes: MOST_PEAKS }), peaks);
+        return { hashes: made.hashCount, bytes: bytes.byteLength, peaks, pairs: () => (pairs ??= findPairs()) };
       },
       () => void this.findPrint(),
     );

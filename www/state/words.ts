@@ -27,6 +27,13 @@ export function percent(fraction: number): string {
   return whole === 100 && fraction < 1 ? ">\u00a099\u00a0%" : `${whole}\u00a0%`;
 }
 
+/** A peak of a fingerprint: `Peak at 0:03.2, 1,234 Hz`, and with how many later ones it is paired, where that is known. */
+export function peakInWords(seconds: number, hertz: number, pairs: number | null): string {
+  const place = `Peak at ${clock(seconds)}, ${Math.round(hertz).toLocaleString("en")}\u00a0Hz`;
+  if (pairs === null) return place;
+  return `${place}, paired with ${pairs === 0 ? "no" : pairs} later peak${pairs === 1 ? "" : "s"}`;
+}
+
 /** A stem's name as a title: `Vocals`. */
 export function stemTitle(name: string): string {
   if (name === "fx") return "Effects";

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { beatsCsv } from "../../../www/state/beats-csv.js";
 import { JobDesk, toProblem } from "../../../www/state/job-desk.js";
 import { excerpt, Song } from "../../../www/state/song.js";
-import { byteSize, clock, percent, spokenTime } from "../../../www/state/words.js";
+import { byteSize, clock, peakInWords, percent, spokenTime } from "../../../www/state/words.js";
 
 test.each([
   [0, "0:00.0"],
@@ -22,6 +22,15 @@ test.each([
   [121, "2 minutes 1 second"],
 ])("%f seconds are spoken as %s", (seconds, text) => {
   expect(spokenTime(seconds)).toBe(text);
+});
+
+test.each([
+  [null, "Peak at 0:03.2, 1,234\u00a0Hz"],
+  [0, "Peak at 0:03.2, 1,234\u00a0Hz, paired with no later peaks"],
+  [1, "Peak at 0:03.2, 1,234\u00a0Hz, paired with 1 later peak"],
+  [2, "Peak at 0:03.2, 1,234\u00a0Hz, paired with 2 later peaks"],
+])("a peak with %s pairs is told", (pairs, text) => {
+  expect(peakInWords(3.21, 1234.4, pairs)).toBe(text);
 });
 
 test("what is short of the whole is not called the whole", () => {

@@ -45,18 +45,3 @@ test("second visit: what was enrolled is still there and is found; forgotten son
   expect(studio.errors).toEqual([]);
   await studio.close();
 });
-
-test("the fingerprint's peaks lie over the spectrogram, with its hashes and bytes", async () => {
-  const studio = await site.visit();
-  await studio.giveFile(tune("Song.wav", 20, 5));
-  await studio.waitForTitle("Song");
-  await studio.page.getByRole("img", { name: /^Spectrogram up to 4 kHz with the [\d,]+ peaks of the fingerprint$/ }).waitFor();
-  expect(
-    await studio.page
-      .locator("constellation-lane")
-      .getByText(/^[\d,]+ hashes, /)
-      .isVisible(),
-  ).toBe(true);
-  expect(studio.errors).toEqual([]);
-  await studio.close();
-});
