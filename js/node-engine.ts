@@ -29,11 +29,11 @@ function nodePlatform(): Platform {
     fileAt: async (url) => {
       if (url.protocol !== "file:") return undefined;
       const path = fileURLToPath(url);
-      const found = await stat(path).catch((cause: unknown) => {
+      const found = await stat(path, { bigint: true }).catch((cause: unknown) => {
         throw unreadableError(path, cause);
       });
       if (!found.isFile()) throw unreadableError(path, "it is no file");
-      return { path, size: found.size };
+      return { path, size: Number(found.size), modified: found.mtimeNs };
     },
     blobsTravel: false,
     decode: undefined,

@@ -1,6 +1,7 @@
 import type { Environment } from "./environment.js";
 import type { ModelCache } from "./model-cache.js";
 import type { WebAudioDecode } from "./web-audio-decoder.js";
+import type { DiskFile } from "./worker/protocol.js";
 
 /** What the two entries of the package differ in: how workers start, where the package's files lie, where models are kept. @internal */
 export interface Platform {
@@ -10,8 +11,8 @@ export interface Platform {
   startWorker(url: ScriptUrl | undefined): WorkerPort;
   /** `fetch`, but for addresses that only this platform can read. */
   fetch(url: URL, signal: AbortSignal): Promise<Response>;
-  /** Where a file lies that workers can read from disk, and its bytes; undefined for other addresses. */
-  fileAt(url: URL): Promise<{ readonly path: string; readonly size: number } | undefined>;
+  /** A file that workers can read from disk; undefined for other addresses. */
+  fileAt(url: URL): Promise<DiskFile | undefined>;
   /** Whether workers read a `Blob` by stretches. Where not, it is read before: Node does not even hand every one of them to a worker. */
   readonly blobsTravel: boolean;
   /** The decoder of the browser, for what the crate does not read; undefined where there is none. */

@@ -54,13 +54,18 @@ async function open(bytes: FileBytes): Promise<EncodedFile> {
   }
   // Named in a variable, so that no bundler of a page looks for it.
   const files = "node:fs";
-  const { closeSync, openSync, readSync }: typeof import("node:fs") = await import(/* webpackIgnore: true */ /* @vite-ignore */ files);
+  const { closeSync, fstatSync, openSync, readSync }: typeof import("node:fs") = await import(
+    /* webpackIgnore: true */ /* @vite-ignore */ files
+  );
   const file = openSync(bytes.path, "r");
   const read = (at: number, length: number) => {
     const buffer = new Uint8Array(length);
     let filled = 0;
     // A read may give less than was asked for; at the end it gives nothing.
     for (let count = 1; count > 0 && filled < length; filled += count) count = readSync(file, buffer, filled, length - filled, at + filled);
+    // After it, so that whatever was read is of the file that was given: a browser's `File` refuses by itself.
+    const { size, mtimeNs } = fstatSync(file, { bigint: true });
+    if (filled === length && (mtimeNs !== bytes.modified || Number(size) !== bytes.size)) throw new Error("it has changed");
     return buffer.subarray(0, filled);
   };
   return { size: bytes.size, held: 0, read, close: () => closeSync(file) };

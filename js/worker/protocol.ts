@@ -11,8 +11,16 @@ import type { LocalStorage } from "../storage/choose.js";
 
 /** What crosses between the page and a worker: requests with an id one way, progress and one answer with that id the other way. */
 
-/** An encoded file: its bytes, something to read them from, or, in Node, where they lie on disk. */
-export type FileBytes = ArrayBuffer | Blob | { readonly path: string; readonly size: number };
+/** A file on disk, in Node, as it was when its job took it. */
+export interface DiskFile {
+  readonly path: string;
+  readonly size: number;
+  /** When it was last written, in nanoseconds since 1970. */
+  readonly modified: bigint;
+}
+
+/** An encoded file: its bytes, something to read them from, or where they lie on disk. */
+export type FileBytes = ArrayBuffer | Blob | DiskFile;
 
 /** A sound on its way into a worker. */
 export type SoundSource =

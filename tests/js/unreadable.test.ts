@@ -1,5 +1,20 @@
 // Sounds, models and programs whose bytes cannot be had, or not to their end: always a typed error that says which and why.
-import { chmodSync, mkdirSync, mkdtempSync, openAsBlob, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openAsBlob,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -29,7 +44,21 @@ afterAll(() => {
 function song(name: string, seconds = 2): string {
   const path = join(folder, name);
   writeFileSync(path, new Uint8Array(wav16([noise(seconds * rate)], rate)));
+  utimesSync(path, 1000, 1000);
   return path;
+}
+
+/** What a job knows of a file that it takes. */
+function taken(path: string) {
+  const { size, mtimeNs } = statSync(path, { bigint: true });
+  return { path, size: Number(size), modified: mtimeNs };
+}
+
+/** Writes over a byte in the middle; the file was last written at an early date, so that the clock's steps do not matter. */
+function alter(path: string): void {
+  const file = openSync(path, "r+");
+  writeSync(file, new Uint8Array([1]), 0, 1, 1000);
+  closeSync(file);
 }
 
 /** What an error of a file that cannot be read looks like: the file, the reason, and what to do. */
@@ -73,27 +102,52 @@ describe("a file that a worker opens", () => {
     ],
   ])("%s", async (_, make, why) => {
     const path = make();
-    expect(await failureOf(openEncoded({ path, size: 1000 }, ""))).toEqual(unreadable(path, why));
+    expect(await failureOf(openEncoded({ path, size: 1000, modified: 0n }, ""))).toEqual(unreadable(path, why));
   });
 
   it("may not be read", async () => {
     const path = song("closed.wav");
     chmodSync(path, 0);
-    expect(await asNobody(() => failureOf(openEncoded({ path, size: 1000 }, "")))).toEqual(unreadable(path, /EACCES/));
+    expect(await asNobody(() => failureOf(openEncoded(taken(path), "")))).toEqual(unreadable(path, /EACCES/));
   });
 
   it("gives fewer bytes than it had, or none since it is a folder", async () => {
     const path = song("shorter.wav");
-    const file = await openEncoded({ path, size: 88_244 }, "");
+    const file = await openEncoded(taken(path), "");
     expect(file.read(0, 44)).toHaveLength(44);
     truncateSync(path, 1000);
     expect(() => file.read(900, 200)).toThrow(`${path}: it has become shorter; it must be there`);
     file.close();
     const dir = join(folder, "dir.wav");
     mkdirSync(dir);
-    const opened = await openEncoded({ path: dir, size: 4096 }, "");
+    const opened = await openEncoded(taken(dir), "");
     expect(() => opened.read(0, 10)).toThrow(/dir\.wav: EISDIR/);
     opened.close();
+  });
+
+  it.each([
+    ["is written over at the same length", (path: string) => alter(path)],
+    ["has another time, by a millisecond", (path: string) => utimesSync(path, 1000, 1000.001)],
+    ["has become longer", (path: string) => writeFileSync(path, "x", { flag: "a" })],
+  ])("%s", async (_, change) => {
+    const path = song("changed.wav");
+    const file = await openEncoded(taken(path), "");
+    expect(file.read(900, 200)).toHaveLength(200);
+    change(path);
+    expect(() => file.read(0, 44)).toThrow(`${path}: it has changed; it must be there`);
+    file.close();
+  });
+
+  it("is another one than was given; one that comes in its place later changes nothing", async () => {
+    const [path, other] = [song("given.wav"), song("other.wav", 3)];
+    const given = taken(path);
+    const file = await openEncoded(given, "");
+    renameSync(other, path);
+    expect(file.read(0, 44)).toHaveLength(44);
+    file.close();
+    const late = await openEncoded(given, "");
+    expect(() => late.read(0, 44)).toThrow("it has changed");
+    late.close();
   });
 });
 
@@ -150,6 +204,19 @@ describe("a job in Node", () => {
     };
     expect(await failureOf(read())).toEqual(unreadable(path, /it has become shorter/));
     expect((await engine.separate(pathToFileURL(song("after.wav")), options)).frames).toBe(2 * rate);
+  });
+
+  it("whose file is written over between or during its hearings", async () => {
+    const first = song("over-first.wav", 120);
+    const over = ({ phase, done }: { phase: string; done: number }) => phase === "decode" && done > 0.2 && alter(first);
+    expect(await failureOf(engine.separate(pathToFileURL(first), { ...options, onProgress: over }))).toEqual(
+      unreadable(first, /it has changed/),
+    );
+    const second = song("over-second.wav", 120);
+    const read = async () => {
+      for await (const { index } of engine.separate(pathToFileURL(second), { ...options, collect: false })) if (index === 0) alter(second);
+    };
+    expect(await failureOf(read())).toEqual(unreadable(second, /it has changed/));
   });
 
   it("of a Blob of a file that has changed", async () => {
