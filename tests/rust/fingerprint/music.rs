@@ -27,6 +27,9 @@ impl Random {
     }
 }
 
+/// Harmonics of a note.
+const HARMONICS: usize = 8;
+
 const SCALES: [[u8; 7]; 3] = [[0, 2, 4, 5, 7, 9, 11], [0, 2, 3, 5, 7, 8, 10], [0, 2, 3, 5, 7, 9, 10]];
 
 /// `seconds` of music at `rate` hertz. Detuned by up to 50 cents and varied in tempo, so that no two seeds share a grid.
@@ -54,7 +57,7 @@ pub fn rendition(seed: u64, score: std::ops::Range<f64>, rate: u32, tempo: f64, 
     for voice in 0..4 {
         // Chance of its own for each voice, so that its notes do not depend on where another one's end.
         let mut random = Random::new(seed ^ ((voice as u64 + 1) << 40));
-        let harmonics: Vec<f64> = (1..=8).map(|h| random.next() / f64::from(h).powf(0.6 + random.next())).collect();
+        let harmonics: [f64; HARMONICS] = std::array::from_fn(|h| random.next() / ((h + 1) as f64).powf(0.6 + random.next()));
         let low = [33.0, 45.0, 57.0, 64.0][voice] + root;
         let mut degree = random.below(7) as i64;
         let mut time = 0.0;
@@ -104,26 +107,35 @@ impl Excerpt {
         self.samples.iter_mut().enumerate().take(to).skip(from).map(move |(index, sample)| (index + origin - start, sample))
     }
 
-    fn note(&mut self, time: f64, seconds: f64, frequency: f64, level: f64, harmonics: &[f64]) {
+    fn note(&mut self, time: f64, seconds: f64, frequency: f64, level: f64, harmonics: &[f64; HARMONICS]) {
         let rate = self.rate;
         let (start, end) = ((time * rate) as usize, ((time + seconds * 1.2) * rate) as usize);
+        let first = self.origin.saturating_sub(start) as f64;
+        let attack = 1.0 / (0.008 * rate);
+        // Sine and decay by recurrence, the harmonics beside each other: generation is most of an evaluation's time.
+        let mut gain = [0.0; HARMONICS];
+        let (mut sin, mut cos, mut turn_sin, mut turn_cos, mut fall) = (gain, gain, gain, gain, gain);
         for (order, strength) in harmonics.iter().enumerate() {
             let frequency = frequency * (order + 1) as f64;
             if frequency > 0.45 * rate {
                 break;
             }
             let decay = (2.0 + order as f64) / (seconds * rate);
-            let first = self.origin.saturating_sub(start) as f64;
-            // Sine and decay by recurrence: generation is most of an evaluation's time.
-            let (turn_sin, turn_cos) = (TAU * frequency / rate).sin_cos();
-            let (mut sin, mut cos) = (TAU * frequency / rate * first).sin_cos();
-            let fall = (-decay).exp();
-            let mut gain = level * strength * (-decay * first).exp();
-            let attack = 1.0 / (0.008 * rate);
-            for (index, value) in self.between(start, end) {
-                *value += gain * (index as f64 * attack).min(1.0) * sin;
-                (sin, cos) = (sin * turn_cos + cos * turn_sin, cos * turn_cos - sin * turn_sin);
-                gain *= fall;
+            (turn_sin[order], turn_cos[order]) = (TAU * frequency / rate).sin_cos();
+            (sin[order], cos[order]) = (TAU * frequency / rate * first).sin_cos();
+            fall[order] = (-decay).exp();
+            gain[order] = level * strength * (-decay * first).exp();
+        }
+        for (index, value) in self.between(start, end) {
+            let rise = (index as f64 * attack).min(1.0);
+            for order in 0..HARMONICS {
+                *value += gain[order] * rise * sin[order];
+            }
+            for order in 0..HARMONICS {
+                let turned = sin[order] * turn_cos[order] + cos[order] * turn_sin[order];
+                cos[order] = cos[order] * turn_cos[order] - sin[order] * turn_sin[order];
+                sin[order] = turned;
+                gain[order] *= fall[order];
             }
         }
     }
