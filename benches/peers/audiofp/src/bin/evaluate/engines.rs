@@ -39,7 +39,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     (result, started.elapsed().as_secs_f64() * 1e3)
 }
 
-/// One algorithm of otolith, at its default profile.
+/// One algorithm of otolith, at its default profile; `neural`, which is for short clips, at profile `dense`.
 pub struct Own {
     name: &'static str,
     scheme: Scheme,
@@ -53,11 +53,12 @@ impl Own {
             Algorithm::Wang => "otolith wang",
             Algorithm::Panako => "otolith panako",
             Algorithm::Haitsma => "otolith haitsma",
-            Algorithm::Neural => "otolith neural",
+            Algorithm::Neural => "otolith neural dense",
         };
+        let profile = if algorithm == Algorithm::Neural { Profile::Dense } else { Profile::Default };
         Self {
             name,
-            scheme: Scheme::new(algorithm, Profile::Default).unwrap(),
+            scheme: Scheme::new(algorithm, profile).unwrap(),
             #[cfg(feature = "neural")]
             embedder: (algorithm == Algorithm::Neural).then(shipped_embedder),
         }
