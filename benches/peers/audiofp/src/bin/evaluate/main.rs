@@ -1,12 +1,12 @@
 //! Hit rates of otolith's and audiofp's fingerprints on the same generated material in the same run, a line of JSON per query and engine.
 //!
-//! `cargo run --release --bin evaluate -- REFERENCES QUERIES STRANGERS FOLDER [THREADS [ENGINE]] [--clips CLIPS] > queries.jsonl`;
+//! `cargo run --release --bin evaluate -- REFERENCES QUERIES STRANGERS FOLDER [THREADS [ENGINE]] [--clips CLIPS] [--first N] [--seed S] > queries.jsonl`;
 //! `tools/fingerprint_eval.py` reads it. FOLDER holds a few files at a time; ffmpeg codes, stretches and filters. Every engine is asked at
 //! its own defaults; of answers below the default threshold the line tells so. A track is made, asked about under every condition and
 //! forgotten, so that a run that is ended early has about as many queries of each.
 //!
 //! ENGINE, such as haitsma, is the one of otolith's that is asked alone; `neural` needs `--features neural`. The folder CLIPS takes
-//! references and clips as WAV files.
+//! references and clips as WAV files. A run that was ended goes on with round N by `--first`. Tables are fitted on other tracks, by `--seed`.
 
 #[path = "../../../../../../tests/rust/fingerprint/music.rs"]
 mod music;
@@ -32,8 +32,8 @@ use otolith::fingerprint::{Algorithm, Print};
 
 const RATE: u32 = 22_050;
 const TRACK_SECONDS: f64 = 60.0;
-/// Seeds that no table was fitted on.
-const FIRST_SEED: u64 = 5_000_000;
+/// Of the first track unless said otherwise: no table was fitted on it and those behind it.
+const HELD_OUT_SEED: u64 = 5_000_000;
 
 /// Where a clip comes from: track, start, tempo and pitch.
 type Truth = (usize, f64, f64, f64);
@@ -42,6 +42,8 @@ type Truth = (usize, f64, f64, f64);
 struct Run {
     engines: Engines,
     clips: Option<Clips>,
+    /// Of the first track.
+    seed: u64,
     lines: Mutex<std::io::Stdout>,
 }
 
@@ -71,7 +73,7 @@ impl Run {
 
     /// Asks about one track under every condition.
     fn ask_about(&self, number: u64, folder: &Path) {
-        let track = music(FIRST_SEED + number, TRACK_SECONDS, RATE);
+        let track = music(self.seed + number, TRACK_SECONDS, RATE);
         let mut random = Random::new(17 + number);
         let mut excerpt = |seconds: f64| {
             let first = (random.next() * (TRACK_SECONDS - seconds) * f64::from(RATE)) as usize;
@@ -103,7 +105,7 @@ impl Run {
         }
         for (name, tempo, pitch) in rendered() {
             let start = random.next() * (TRACK_SECONDS - 12.0);
-            let clip = rendition(FIRST_SEED + number, start..start + 10.0 * tempo, RATE, tempo, pitch);
+            let clip = rendition(self.seed + number, start..start + 10.0 * tempo, RATE, tempo, pitch);
             self.ask(&format!("{name} 10 s"), &clip, Some((number as usize, start, tempo, pitch)));
         }
     }
@@ -130,12 +132,15 @@ fn on_threads(threads: usize, count: u64, work: impl Fn(u64, usize) + Sync) {
 
 fn main() {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    let clips = arguments.iter().position(|argument| argument == "--clips").map(|index| {
-        let folder = arguments.drain(index..index + 2).nth(1).unwrap();
-        Clips::new(Path::new(&folder))
-    });
+    let mut option = |name: &str| {
+        let index = arguments.iter().position(|argument| argument == name)?;
+        arguments.drain(index..index + 2).nth(1)
+    };
+    let clips = option("--clips").map(|folder| Clips::new(Path::new(&folder)));
+    let mut numbered = |name: &str| option(name).map(|number| number.parse::<u64>().unwrap());
+    let (first, seed) = (numbered("--first").unwrap_or(0), numbered("--seed").unwrap_or(HELD_OUT_SEED));
     let [references, queries, strangers, folder, rest @ ..] = &arguments[..] else {
-        panic!("give REFERENCES QUERIES STRANGERS FOLDER [THREADS [ENGINE]] [--clips CLIPS]")
+        panic!("give REFERENCES QUERIES STRANGERS FOLDER [THREADS [ENGINE]] [--clips CLIPS] [--first N] [--seed S]")
     };
     let threads = rest.first().map_or(1, |threads| threads.parse().unwrap());
     let only = rest.get(1);
@@ -149,7 +154,7 @@ fn main() {
     let started = Instant::now();
     let prints: Vec<Mutex<Option<(Vec<Print>, Option<PeerPrints>)>>> = (0..references).map(|_| Mutex::new(None)).collect();
     on_threads(threads, references, |number, _| {
-        let track = music(FIRST_SEED + number, TRACK_SECONDS, RATE);
+        let track = music(seed + number, TRACK_SECONDS, RATE);
         if let Some(clips) = &clips {
             clips.reference(number, &track);
         }
@@ -157,10 +162,11 @@ fn main() {
         *prints[number as usize].lock().unwrap() = Some((own, only.is_none().then(|| PeerPrints::of(&track))));
     });
     let prints = prints.into_iter().map(|print| print.into_inner().unwrap().unwrap()).collect();
-    let run = Run { engines: Engines::new(own, prints), clips, lines: Mutex::new(std::io::stdout()) };
+    let run = Run { engines: Engines::new(own, prints), clips, seed, lines: Mutex::new(std::io::stdout()) };
     eprintln!("{references} references in {:.0} s", started.elapsed().as_secs_f64());
     let rounds = queries.max(1);
-    on_threads(threads, rounds, |number, thread| {
+    on_threads(threads, rounds - first.min(rounds), |number, thread| {
+        let number = first + number;
         let started = Instant::now();
         let folder = folder.join(thread.to_string());
         std::fs::create_dir_all(&folder).unwrap();
@@ -171,7 +177,7 @@ fn main() {
         let strangers = strangers * number / rounds..strangers * (number + 1) / rounds;
         let count = strangers.end - strangers.start;
         for stranger in strangers {
-            let sound = music(FIRST_SEED + 1_000_000 + stranger, 10.0, RATE);
+            let sound = music(seed + 1_000_000 + stranger, 10.0, RATE);
             for seconds in [1.0, 5.0, 10.0] {
                 run.ask(&format!("stranger {seconds} s"), &sound[..(seconds * f64::from(RATE)) as usize], None);
             }
