@@ -7,6 +7,12 @@ promised, as the held-out split is never quite as kind; and how far the table is
 
     OTOLITH_EVALUATION=queries.jsonl cargo test --test fingerprint evaluation -- --ignored
     python tools/fingerprint_calibrate.py queries.jsonl
+
+Two files are the splits as `evaluate` of benches/peers/audiofp writes them, which asks more tracks: Panako's table is fitted that way.
+
+    evaluate 500 120 1500 FOLDER 2 panako --seed 40000000 > development.jsonl
+    evaluate 500 200 3000 FOLDER 2 panako > held-out.jsonl
+    python tools/fingerprint_calibrate.py development.jsonl held-out.jsonl
 """
 
 import json
@@ -75,9 +81,12 @@ def calibration_error(confidence, right, weight, bins=10):
 
 
 def main():
-    rows = load(sys.argv[1])
-    development = [row for row in rows if row["split"] == "development"]
-    held_out = [row for row in rows if row["split"] == "held-out"]
+    if len(sys.argv) > 2:
+        development, held_out = ([row | {"scheme": row["engine"]} for row in load(path)] for path in sys.argv[1:3])
+    else:
+        rows = load(sys.argv[1])
+        development = [row for row in rows if row["split"] == "development"]
+        held_out = [row for row in rows if row["split"] == "held-out"]
     for scheme in dict.fromkeys(row["scheme"] for row in development):
         report(scheme, [row for row in development if row["scheme"] == scheme], [row for row in held_out if row["scheme"] == scheme])
 
