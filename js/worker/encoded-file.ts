@@ -27,9 +27,7 @@ export async function openEncoded(bytes: FileBytes, name: string): Promise<Encod
     const { read, ...opened } = await open(bytes);
     const checked = (at: number, length: number) => {
       try {
-        const stretch = read(at, length);
-        if (stretch.length < length) throw new Error("it has become shorter");
-        return stretch;
+        return read(at, length);
       } catch (cause) {
         // The decoder, which asked, makes an error of it.
         throw new Error(whyUnreadable(file, cause));
@@ -65,8 +63,9 @@ async function open(bytes: FileBytes): Promise<EncodedFile> {
     for (let count = 1; count > 0 && filled < length; filled += count) count = readSync(file, buffer, filled, length - filled, at + filled);
     // After it, so that whatever was read is of the file that was given: a browser's `File` refuses by itself.
     const { size, mtimeNs } = fstatSync(file, { bigint: true });
-    if (filled === length && (mtimeNs !== bytes.modified || Number(size) !== bytes.size)) throw new Error("it has changed");
-    return buffer.subarray(0, filled);
+    if (filled < length || size < bytes.size) throw new Error("it has become shorter");
+    if (size > bytes.size || mtimeNs !== bytes.modified) throw new Error("it has changed");
+    return buffer;
   };
   return { size: bytes.size, held: 0, read, close: () => closeSync(file) };
 }

@@ -52,11 +52,7 @@ test("a file that is cut while it is decoded is bad input, status 3, and what to
   await reached(run, "decode");
   truncateSync(file, 1_000_000);
   expect(await run.ended, run.said()).toEqual({ status: 3, signal: null });
-  // Shorter than a read that comes after the cut, changed for one that came before and is checked behind it.
-  const why = /the file could not be read: (.+): it has (become shorter|changed); it must be there, readable and unchanged/.exec(
-    run.said(),
-  );
-  expect(why?.[1], run.said()).toBe(file);
+  expect(run.said()).toContain(`the file could not be read: ${file}: it has become shorter; it must be there, readable and unchanged`);
   expect(run.said()).not.toContain("    at ");
   expect(existsSync(out)).toBe(false);
 });
