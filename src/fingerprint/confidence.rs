@@ -10,7 +10,8 @@ const KNOTS: [f64; 17] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0
 ///
 /// Wang: 2 880 excerpts (1 to 5 s, clean to -5 dB of noise) and 1 200 strangers (1 to 10 s) asked of 120 tracks of a minute. Panako: 6 720
 /// excerpts, 3 600 of them changed in tempo or pitch, and 4 500 strangers asked of 500 tracks; on 11 200 and 9 000 of other seeds it is 0.003
-/// off on average, where a table fitted among 60 tracks was 0.076 off. Haitsma and Kalker: 258 excerpts, the weakest at 26.5, and 2 240 strangers, the strongest at 7.8; nothing lies between.
+/// off on average, where a table fitted among 60 tracks was 0.076 off. Haitsma and Kalker: 258 excerpts, the weakest at 26.5, and 2 240
+/// strangers, the strongest at 7.8; nothing lies between.
 ///
 /// Neural: the shipped embedder, 1 600 excerpts (1 to 5 s, clean to 0 dB of noise) and 3 962 strangers of held-out pieces with pitch, asked of 120 and of
 /// 15 tracks; of other networks it is a guess.

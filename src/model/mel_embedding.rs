@@ -13,7 +13,7 @@ pub const CONTRACT: &str = "mel-embedding";
 pub const SAMPLE_RATE: u32 = 8_000;
 /// Samples of a window.
 pub const WINDOW: usize = 8_000;
-/// Samples from window to window.
+/// Samples from one window that a catalogue keeps to the next.
 pub const HOP: usize = 4_000;
 /// Zeros before and behind a window.
 pub const PAD: usize = 480;

@@ -167,7 +167,15 @@ export class Studio extends EventTarget {
         const inside = await this.engine.inspect(bytes, { peaks: MOST_PEAKS });
         const peaks = peaksOf(inside);
         let pairs: Promise<PrintPairs> | undefined;
-        const findPairs = async () => new PrintPairs(await this.engine.inspect(bytes, { hashes: MOST_PEAKS }), peaks);
+        const findPairs = async () => {
+          try {
+            return new PrintPairs(await this.engine.inspect(bytes, { hashes: MOST_PEAKS }), peaks);
+          } catch (thrown) {
+            // A crashed worker is replaced: the next peak asks again.
+            pairs = undefined;
+            throw thrown;
+          }
+        };
         return { hashes: made.hashCount, bytes: bytes.byteLength, peaks, pairs: () => (pairs ??= findPairs()) };
       },
       () => void this.findPrint(),

@@ -231,7 +231,9 @@ impl Core {
             return Ok(());
         }
         match (self.pack(io, Previous::GivenUp).await, &self.volume) {
-            (Err(error), Some(volume)) if error.is_full() => volume.find_room(io, (bytes() * RESERVE_TRACKS).min(RESERVE_BYTES)).await,
+            (Err(error), Some(volume)) if error.is_full() => {
+                volume.find_room(io, bytes().saturating_mul(RESERVE_TRACKS).min(RESERVE_BYTES)).await
+            }
             _ => Ok(()),
         }
     }
