@@ -67,17 +67,25 @@ def quarter_turn(width: int) -> torch.Tensor:
 
 
 class GroupRmsNorm(nn.Module):
-    """Root-mean-square norm over 4 groups of channels of [batch, D, frames, bands], with learned gains and no bias."""
+    """Root-mean-square norm over 4 groups of channels of [batch, D, frames, bands], without bias.
+
+    The learned gains are not applied here but to the weights of the layer that reads the result (`gained`): the same function, and
+    no sum over every position for the gains' gradient, which took as long as the convolutions.
+    """
 
     def __init__(self, features: int):
         super().__init__()
         self.gain = nn.Parameter(torch.ones(features))
 
+    def gained(self, layer: nn.Conv2d) -> torch.Tensor:
+        """Weights of the layer that follows, with the gains of its inputs."""
+        return layer.weight * self.gain[:, None, None]
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         batch, features, frames, bands = x.shape
         grouped = x.reshape(batch, GROUPS, features // GROUPS, frames, bands)
         scale = torch.rsqrt(grouped.square().mean(dim=2, keepdim=True) + NORM_EPSILON)
-        return (grouped * scale).reshape(x.shape) * self.gain[None, :, None, None]
+        return (grouped * scale).reshape(x.shape)
 
 
 class ConvolutionalSwiGlu(nn.Module):
@@ -95,7 +103,8 @@ class ConvolutionalSwiGlu(nn.Module):
         self.narrow = nn.Conv2d(size.convolution, size.features, shape)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        value, gate = self.widen(F.pad(self.norm(x), self.before)).chunk(2, dim=1)
+        padded = F.pad(self.norm(x), self.before)
+        value, gate = F.conv2d(padded, self.norm.gained(self.widen), self.widen.bias).chunk(2, dim=1)
         return self.narrow(F.pad(value * F.silu(gate), self.after))
 
 
@@ -121,7 +130,7 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         batch, _, frames, bands = x.shape
-        projected = self.project(self.norm(x)).reshape(batch, 3, HEADS, self.width, frames, bands)
+        projected = F.conv2d(self.norm(x), self.norm.gained(self.project)).reshape(batch, 3, HEADS, self.width, frames, bands)
         if self.over_time:
             query, key, value = projected.permute(1, 0, 5, 2, 4, 3).reshape(3, batch * bands, HEADS, frames, self.width)
         else:
@@ -164,8 +173,9 @@ class BandEncoder(nn.Module):
         for band, gain, linear in zip(x.split(BANDS, dim=3), self.gains, self.linears):
             values = band.transpose(1, 2).flatten(2)
             scale = torch.rsqrt(values.square().mean(dim=2, keepdim=True) + NORM_EPSILON)
-            encoded.append(linear(values * scale * gain))
-        return torch.stack(encoded, dim=3).transpose(1, 2)
+            encoded.append(F.linear(values * scale, linear.weight * gain, linear.bias))
+        # Features lie side by side in memory from here on: the blocks' kernels are faster that way.
+        return torch.stack(encoded, dim=2).permute(0, 3, 1, 2)
 
 
 class BandHead(nn.Module):
@@ -182,7 +192,8 @@ class BandHead(nn.Module):
         masks = []
         for index, features in enumerate(z.permute(3, 0, 2, 1).contiguous()):
             scale = torch.rsqrt(features.square().mean(dim=2, keepdim=True) + NORM_EPSILON)
-            hidden = F.silu(self.hidden[index](features * scale * self.gains[index]))
+            weight = self.hidden[index].weight * self.gains[index]
+            hidden = F.silu(F.linear(features * scale, weight, self.hidden[index].bias))
             mask = self.output[index](hidden)
             masks.append(mask.unflatten(2, (4 * self.stems, BANDS[index])).transpose(1, 2))
         return torch.cat(masks, dim=3)
