@@ -22,7 +22,7 @@ export const wasmOutputs = (variant) => [join(wasmDir, variant, `${variant}_bg.w
 
 export const wasmDigest = (variant, { toolchain, quick }) =>
   digest(
-    ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", "src"],
+    ["Cargo.toml", "Cargo.lock", "build.rs", ".cargo/config.toml", "src"],
     [variant, quick, toolchain.version, toolchain.way, wasmBindgenVersion(), process.env.RUSTFLAGS ?? ""],
   );
 

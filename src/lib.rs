@@ -3,7 +3,7 @@
 //!
 //! The crate is built in floors and imports only go down: the rooms ([`separate`], [`beat`], [`fingerprint`]) stand on [`model`],
 //! [`audio`] and [`dsp`], which stand on [`error`], [`limits`] and [`header`]. `src/wasm` is the only place that knows JavaScript.
-#![deny(unsafe_code)] // only `dsp/kernel/simd128.rs` lifts it, for vector loads and stores
+#![deny(unsafe_code)] // lifted in `dsp` for loads without checks, and where loops of another module are taken into use
 
 pub mod audio;
 pub mod beat;

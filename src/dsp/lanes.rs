@@ -19,6 +19,14 @@ pub struct F32x4([f32; LANES]);
 
 /// `x = n ln 2 + r`: ln 2 in two parts, the first with so few bits that `n` times it is exact.
 const LN_2: (f32, f32) = (0.693_359_4, -2.121_944_4e-4);
+/// 2^f on -0.5..=0.5: the polynomial of degree 5 whose largest relative error, 7.5e-8, is the smallest.
+const EXP2: [f32; 6] = [1.327_647_4e-3, 9.675_542e-3, 5.550_713e-2, 0.240_221_2, 0.693_146_94, 1.000_000_1];
+/// Below this 2^x stays the same.
+const LEAST_POWER: f32 = -100.0;
+/// 1.5 times 2^23.
+const WHOLE: f32 = 12_582_912.0;
+/// Where the exponent begins in an f32.
+const EXPONENT_AT: u32 = 23;
 /// Outside these, e^x is no normal number.
 const EXP_RANGE: (f32, f32) = (-87.0, 88.0);
 /// 1/k! of k = 6..0. On |r| <= ln(2)/2 what is left out is 1.2e-7 of the result.
@@ -71,12 +79,11 @@ impl F32x4 {
         Self(wasm::f32x4_sqrt(self.0))
     }
 
-    /// To the nearest integer, and 2 to the power of it.
+    /// Times 2^n, where `shifted` is `WHOLE + n`: n is added to the exponents, which must stay those of normal numbers. A NaN with other
+    /// bits than the usual ones does not stay one.
     #[inline(always)]
-    fn power_of_two(self) -> (Self, Self) {
-        let nearest = wasm::f32x4_nearest(self.0);
-        let exponent = wasm::i32x4_add(wasm::i32x4_trunc_sat_f32x4(nearest), wasm::i32x4_splat(127));
-        (Self(nearest), Self(wasm::i32x4_shl(exponent, 23)))
+    fn times_power(self, shifted: Self) -> Self {
+        Self(wasm::i32x4_add(self.0, wasm::i32x4_shl(shifted.0, EXPONENT_AT)))
     }
 
     /// The values.
@@ -134,11 +141,11 @@ impl F32x4 {
         Self(self.0.map(f32::sqrt))
     }
 
-    /// To the nearest integer, and 2 to the power of it.
+    /// Times 2^n, where `shifted` is `WHOLE + n`: n is added to the exponents, which must stay those of normal numbers. A NaN with other
+    /// bits than the usual ones does not stay one.
     #[inline(always)]
-    fn power_of_two(self) -> (Self, Self) {
-        let nearest = self.0.map(f32::round_ties_even);
-        (Self(nearest), Self(nearest.map(|n| f32::from_bits(((n as i32 + 127) << 23) as u32))))
+    fn times_power(self, shifted: Self) -> Self {
+        Self(zip(self.0, shifted.0, |x, shifted| f32::from_bits(x.to_bits().wrapping_add(shifted.to_bits() << EXPONENT_AT))))
     }
 
     /// The values.
@@ -167,10 +174,22 @@ impl F32x4 {
     #[must_use]
     pub fn exp(self) -> Self {
         let x = self.max(Self::splat(EXP_RANGE.0)).min(Self::splat(EXP_RANGE.1));
-        let (n, power) = (x * Self::splat(std::f32::consts::LOG2_E)).power_of_two();
+        // Beside a number so large the last bit is a whole one: the sum is rounded to the nearest integer and has it in its low bits.
+        let shifted = x * Self::splat(std::f32::consts::LOG2_E) + Self::splat(WHOLE);
+        let n = shifted - Self::splat(WHOLE);
         let r = x - n * Self::splat(LN_2.0) - n * Self::splat(LN_2.1);
         let series = TAYLOR[1..].iter().fold(Self::splat(TAYLOR[0]), |sum, coefficient| sum * r + Self::splat(*coefficient));
-        series * power
+        series.times_power(shifted)
+    }
+
+    /// 2^x of x up to 127, within 3e-7; of x below -100 that of -100, whose products with anything in question are normal numbers still.
+    #[inline(always)]
+    #[must_use]
+    pub fn exp2(self) -> Self {
+        let x = self.max(Self::splat(LEAST_POWER));
+        let shifted = x + Self::splat(WHOLE);
+        let f = x - (shifted - Self::splat(WHOLE));
+        EXP2[1..].iter().fold(Self::splat(EXP2[0]), |sum, coefficient| sum * f + Self::splat(*coefficient)).times_power(shifted)
     }
 
     /// The exponential linear unit: x above 0, e^x - 1 below (Clevert, Unterthiner, Hochreiter, ICLR 2016, with alpha 1).
@@ -216,122 +235,3 @@ operator!(Add, add, f32x4_add, |a, b| a + b);
 operator!(Sub, sub, f32x4_sub, |a, b| a - b);
 operator!(Mul, mul, f32x4_mul, |a, b| a * b);
 operator!(Div, div, f32x4_div, |a, b| a / b);
-
-/// Columns that [`product`] works on at once.
-pub const COLUMNS: usize = 3 * LANES;
-/// Rows that [`product`] works on at once.
-pub const ROWS: usize = 4;
-
-/// Values of one matrix product: four rows by twelve columns.
-pub type Block = [[F32x4; COLUMNS / LANES]; ROWS];
-
-/// How [`product`] reads its right side: `depth` rows of `row` values; each is read `taps` times, `stride` values apart, which makes a
-/// convolution along a row without copies of it.
-#[derive(Debug, Clone, Copy)]
-pub struct Shifted {
-    /// Rows.
-    pub depth: usize,
-    /// Values from row to row.
-    pub row: usize,
-    /// Reads of each row.
-    pub taps: usize,
-    /// Values from read to read.
-    pub stride: usize,
-}
-
-/// Four rows times twelve columns from column `at` on: the sum over rows d and taps k of `weights[d][k][4]` times
-/// `values[d * row + k * stride + at..][..12]`.
-///
-/// # Panics
-/// If `weights` or `values` are shorter than that.
-#[inline(always)]
-#[must_use]
-pub fn product(weights: &[f32], values: &[f32], shape: Shifted, at: usize) -> Block {
-    let Shifted { depth, row, taps, stride } = shape;
-    let mut sums = [[F32x4::splat(0.0); COLUMNS / LANES]; ROWS];
-    if depth == 0 || taps == 0 {
-        return sums;
-    }
-    assert!(weights.len() >= depth * taps * ROWS && values.len() >= (depth - 1) * row + (taps - 1) * stride + at + COLUMNS);
-    let mut weight = 0;
-    for d in 0..depth {
-        for tap in 0..taps {
-            let from = d * row + tap * stride + at;
-            // SAFETY: from + 12 is at most what was asserted above.
-            let columns = unsafe { [0, LANES, 2 * LANES].map(|column| F32x4::load_unchecked(values, from + column)) };
-            for (r, sums) in sums.iter_mut().enumerate() {
-                // SAFETY: weight + r < depth * taps * 4, as asserted above.
-                let factor = F32x4::splat(unsafe { *weights.get_unchecked(weight + r) });
-                for (sum, column) in sums.iter_mut().zip(columns) {
-                    *sum = *sum + factor * column;
-                }
-            }
-            weight += ROWS;
-        }
-    }
-    sums
-}
-
-/// Where [`gathered`] reads its right side: places of values, one for each weight.
-#[derive(Debug, Clone)]
-pub struct Taps {
-    places: Vec<usize>,
-    reach: usize,
-}
-
-impl Taps {
-    /// Reads at these places, counted from the column that is asked for.
-    #[must_use]
-    pub fn new(places: Vec<usize>) -> Self {
-        let reach = places.iter().max().map_or(0, |last| last + COLUMNS);
-        Self { places, reach }
-    }
-
-    /// Weights of a row.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.places.len()
-    }
-
-    /// Whether nothing is read.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
-    }
-}
-
-/// Four rows times twelve columns from column `at` on: the sum over taps k of `weights[k][4]` times `values[at + place k..][..12]`. What
-/// [`product`] does for places that no regular step joins: any convolution, over one axis or two, dilated or not, without copies.
-///
-/// # Panics
-/// If `weights` or `values` are shorter than that.
-#[inline(always)]
-#[must_use]
-pub fn gathered(weights: &[f32], values: &[f32], taps: &Taps, at: usize) -> Block {
-    assert!(weights.len() >= taps.places.len() * ROWS && values.len() >= at + taps.reach);
-    let mut sums = [[F32x4::splat(0.0); COLUMNS / LANES]; ROWS];
-    for (weights, place) in weights.chunks_exact(ROWS).zip(&taps.places) {
-        // SAFETY: at + place + 12 is at most what was asserted above.
-        let columns = unsafe { [0, LANES, 2 * LANES].map(|column| F32x4::load_unchecked(values, at + place + column)) };
-        for (factor, sums) in weights.iter().zip(sums.iter_mut()) {
-            let factor = F32x4::splat(*factor);
-            for (sum, column) in sums.iter_mut().zip(columns) {
-                *sum = *sum + factor * column;
-            }
-        }
-    }
-    sums
-}
-
-/// Rows of a matrix, `[rows][depth * taps]`, in blocks of four as [`product`] reads them; `order` lists the rows, four to a block.
-#[must_use]
-pub fn pack(matrix: &[f32], width: usize, order: impl Iterator<Item = usize>) -> Vec<f32> {
-    let order: Vec<usize> = order.collect();
-    let mut packed = Vec::with_capacity(order.len() * width);
-    for block in order.chunks_exact(ROWS) {
-        for column in 0..width {
-            packed.extend(block.iter().map(|row| matrix.get(row * width + column).copied().unwrap_or(0.0)));
-        }
-    }
-    packed
-}

@@ -8,6 +8,7 @@ pub mod half_band;
 pub mod kernel;
 pub mod lanes;
 pub mod mel;
+pub mod products;
 pub mod running;
 pub mod spectral_flux;
 pub mod stft;

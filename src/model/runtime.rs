@@ -74,15 +74,14 @@ impl Model {
                 return Err("keeps weights in another file: give a self-contained one".into());
             }
             let input = graph::normalise_input(graph)?;
-            fused::fuse(graph);
             let (body, head) = match &entry.parameters.features {
-                None => (Stage::new(&proto)?, None),
+                None => (Stage::new(proto)?, None),
                 Some(features) => {
-                    let body = Stage::new(&graph::body(&proto, features)?)?;
+                    let body = Stage::new(graph::body(&proto, features)?)?;
                     let shape = body.output_shape()?;
                     let axis = shape.iter().position(|dim| *dim == Dim::Dynamic);
                     let axis = axis.ok_or_else(|| format!("tensor {features} has no dimension that counts frames"))?;
-                    let stage = Stage::new(&graph::head(&proto, features, &shape)?)?;
+                    let stage = Stage::new(graph::head(&proto, features, &shape)?)?;
                     (body, Some(Head { stage, axis }))
                 }
             };
@@ -152,10 +151,12 @@ impl Network for Model {
 }
 
 impl Stage {
-    fn new(proto: &ModelProto) -> std::result::Result<Self, String> {
+    /// Fuses what it finds: after the cut, so that no part has the cut inside.
+    fn new(mut proto: ModelProto) -> std::result::Result<Self, String> {
+        proto.graph.as_mut().into_iter().for_each(fused::fuse);
         let mut framework = tract_onnx::onnx().with_ignore_value_info(true);
         fused::register(&mut framework);
-        let model = framework.model_for_proto_model(proto).and_then(|model| model.into_typed()).map_err(text)?;
+        let model = framework.model_for_proto_model(&proto).and_then(|model| model.into_typed()).map_err(text)?;
         Ok(Self { model: model.into_decluttered().map_err(text)? })
     }
 
@@ -284,7 +285,7 @@ mod tests {
     use tract_onnx::prelude::{Datum, DatumType, f16};
     use tract_onnx::tract_core::ops::cast::Cast;
 
-    use super::{Model, Plan, slice_length, slice_starts};
+    use super::{Model, Plan, Stage, slice_length, slice_starts};
     use crate::model::Manifest;
 
     #[test]
@@ -315,11 +316,18 @@ mod tests {
         for entry in manifest.models.into_iter().filter(|entry| entry.kind == "separator") {
             let bytes = std::fs::read(format!("{folder}{}", entry.file.as_ref().unwrap())).unwrap();
             let model = Model::load(&entry, &bytes).unwrap();
-            let operators: Vec<String> = model.body.model.nodes().iter().map(|node| node.op.name().into_owned()).collect();
+            let names = |stage: &Stage| stage.model.nodes().iter().map(|node| node.op.name().into_owned()).collect::<Vec<_>>();
+            let operators = names(&model.body);
             let fused = operators.iter().filter(|name| *name == "OtolithPart").count();
             // A block is two paths of two feed-forward parts and an attention; nothing of them may be left over.
             assert!(fused >= 18 && fused % 6 == 0, "{}: {fused}", entry.name);
             assert!(!operators.iter().any(|name| ["Conv", "Softmax", "Sigmoid"].contains(&name.as_str())), "{operators:?}");
+            let head = names(&model.head.as_ref().unwrap().stage);
+            for (end, operators) in [("encoder", &operators), ("head", &head)] {
+                let products = operators.iter().filter(|name| ["MatMul", "EinSum"].contains(&name.as_str())).count();
+                let ends = operators.iter().filter(|name| *name == "OtolithBandSplit").count();
+                assert_eq!((ends, products), (1, 0), "{} of {}: {operators:?}", end, entry.name);
+            }
         }
     }
 

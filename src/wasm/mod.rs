@@ -13,6 +13,8 @@ mod error;
 mod fingerprint;
 mod model;
 mod options;
+#[cfg(feature = "neural")]
+mod relaxed;
 mod separate;
 
 use wasm_bindgen::JsValue;
@@ -31,6 +33,8 @@ fn start() {
         // Reflect::set fails only on a frozen global object, and then nobody could read it.
         let _ = js_sys::Reflect::set(&global, &JsValue::from_str(PANIC_PROPERTY), &JsValue::from_str(&panic.to_string()));
     }));
+    #[cfg(feature = "neural")]
+    relaxed::take_up();
 }
 
 /// Version of the crate, as in its manifest.

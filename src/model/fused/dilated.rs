@@ -1,10 +1,11 @@
 //! A stack of levels with two dilated convolutions each, and the heads over it, as one step: the trunk of a temporal convolutional network.
 //!
-//! Rows have zeros before and after them, so that a convolution is one product however far apart its taps are, and twelve frames go through
+//! Rows have zeros before and after them, so that a convolution is one product however far apart its taps are, and eight frames go through
 //! a whole level at a time. Source of the levels: Böck, Davies, ISMIR 2020, section 3.
 
 use super::whole::Convolution;
-use crate::dsp::lanes::{COLUMNS, F32x4, LANES, ROWS, Taps, gathered, pack};
+use crate::dsp::lanes::{F32x4, LANES};
+use crate::dsp::products::{COLUMNS, ROWS, Taps, gathered, pack};
 
 /// One level: `skip(elu([near(x), far(x)]))`, and its output, that plus `straight(x)`.
 #[derive(Debug, Clone)]
@@ -151,7 +152,7 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    /// Twelve columns from `at` on; `write` takes row, column and four values.
+    /// Eight columns from `at` on; `write` takes row, column and four values.
     #[inline(always)]
     fn run(&self, values: &[f32], at: usize, mut write: impl FnMut(usize, usize, F32x4)) {
         for (group, weights) in self.weights.chunks_exact(self.taps.len() * ROWS).enumerate() {

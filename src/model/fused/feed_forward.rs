@@ -3,9 +3,10 @@
 //! Both convolutions read shifted rows of a tile in place of copies of it, and no tensor between them exists whole.
 
 use super::tile::{Shape, TILE, gather, normalise, scatter_sum};
-use crate::dsp::lanes::{COLUMNS, F32x4, LANES, ROWS, Shifted, pack, product};
+use crate::dsp::lanes::{F32x4, LANES};
+use crate::dsp::products::{COLUMNS, ROWS, Shifted, multiply, pack};
 
-/// Frames of a tile over time: an even number makes whole groups of twelve columns for an even number of bands times six.
+/// Frames of a tile over time: with eight the columns make whole groups for any number of bands.
 const TIME_TILE: usize = 8;
 
 /// The weights of a part.
@@ -32,6 +33,8 @@ struct Work {
     /// Normalised input, `[features][row]`, and how long a row is.
     input: Vec<f32>,
     input_row: usize,
+    /// Two rows of values and their two of gates.
+    widened: Vec<f32>,
     hidden: Vec<f32>,
     hidden_row: usize,
     output: Vec<f32>,
@@ -42,7 +45,7 @@ impl FeedForward<'_> {
     fn work(&self, steps: usize, stride: usize) -> Work {
         let (features, width) = (self.gain.len(), self.widen.1.len() / 2);
         let past = self.taps - 1;
-        // Columns beyond the last one are computed with the others of their twelve, and not used.
+        // Columns beyond the last one are computed with the others of their eight, and not used.
         let (input_row, hidden_row) = ((past + steps) * stride + COLUMNS, (2 * past + steps) * stride + COLUMNS);
         let output_row = (past + steps) * stride + COLUMNS;
         let order: Vec<usize> = (0..width / 2).flat_map(|pair| [2 * pair, 2 * pair + 1, width + 2 * pair, width + 2 * pair + 1]).collect();
@@ -54,6 +57,7 @@ impl FeedForward<'_> {
             stride,
             input: vec![0.0; features * input_row],
             input_row,
+            widened: vec![0.0; ROWS * input_row],
             hidden: vec![0.0; width * hidden_row],
             hidden_row,
             output: vec![0.0; features * output_row],
@@ -123,21 +127,14 @@ impl Work {
     fn widen(&mut self, part: &FeedForward<'_>, held: usize, steps: usize) {
         let depth = part.gain.len();
         let shape = Shifted { depth, row: self.input_row, taps: part.taps, stride: self.stride };
-        let block = depth * part.taps * ROWS;
-        for column in (0..steps * self.stride).step_by(COLUMNS) {
-            let to = held * self.stride + column;
-            for (pair, weights) in self.widen.chunks_exact(block).enumerate() {
-                let bias = &self.widen_bias[pair * ROWS..(pair + 1) * ROWS];
-                let sums = product(weights, &self.input, shape, column);
-                for half in 0..2 {
-                    let row = &mut self.hidden[(2 * pair + half) * self.hidden_row + to..];
-                    for (lane, (value, gate)) in sums[half].iter().zip(&sums[half + 2]).enumerate() {
-                        let (value, gate) = (*value + F32x4::splat(bias[half]), *gate + F32x4::splat(bias[half + 2]));
-                        let one = F32x4::splat(1.0);
-                        let silu = gate / (one + (F32x4::splat(0.0) - gate).exp());
-                        (value * silu).store(&mut row[lane * LANES..]);
-                    }
-                }
+        let (row, to) = (self.input_row, held * self.stride);
+        let columns = (steps * self.stride).next_multiple_of(COLUMNS);
+        let blocks = self.widen.chunks_exact(depth * part.taps * ROWS).zip(self.widen_bias.chunks_exact(ROWS));
+        for ((weights, bias), hidden) in blocks.zip(self.hidden.chunks_exact_mut(2 * self.hidden_row)) {
+            multiply(weights, four(bias), &self.input, shape, columns, &mut self.widened, row);
+            let (values, gates) = self.widened.split_at(2 * row);
+            for (half, hidden) in hidden.chunks_exact_mut(self.hidden_row).enumerate() {
+                gate(&values[half * row..][..columns], &gates[half * row..][..columns], &mut hidden[to..to + columns]);
             }
         }
     }
@@ -145,18 +142,35 @@ impl Work {
     /// Output of the first `steps` steps.
     fn narrow(&mut self, part: &FeedForward<'_>, steps: usize) {
         let shape = Shifted { depth: self.width, row: self.hidden_row, taps: part.taps, stride: self.stride };
-        let block = self.width * part.taps * ROWS;
-        for column in (0..steps * self.stride).step_by(COLUMNS) {
-            for (rows, weights) in self.narrow.chunks_exact(block).enumerate() {
-                let sums = product(weights, &self.hidden, shape, column);
-                for (r, sums) in sums.iter().enumerate() {
-                    let bias = F32x4::splat(part.narrow.1[rows * ROWS + r]);
-                    let row = &mut self.output[(rows * ROWS + r) * self.output_row + column..];
-                    for (lane, sum) in sums.iter().enumerate() {
-                        (*sum + bias).store(&mut row[lane * LANES..]);
-                    }
-                }
-            }
+        let columns = (steps * self.stride).next_multiple_of(COLUMNS);
+        let blocks = self.narrow.chunks_exact(self.width * part.taps * ROWS).zip(part.narrow.1.chunks_exact(ROWS));
+        for ((weights, bias), rows) in blocks.zip(self.output.chunks_exact_mut(ROWS * self.output_row)) {
+            multiply(weights, four(bias), &self.hidden, shape, columns, rows, self.output_row);
         }
+    }
+}
+
+fn four(bias: &[f32]) -> [f32; ROWS] {
+    [bias[0], bias[1], bias[2], bias[3]]
+}
+
+#[inline(always)]
+fn silu_of(x: F32x4) -> F32x4 {
+    x / (F32x4::splat(1.0) + (F32x4::splat(0.0) - x).exp())
+}
+
+/// x / (1 + e^-x) of values, a multiple of four of them.
+#[inline(never)]
+pub fn silu(values: &mut [f32]) {
+    for value in values.chunks_exact_mut(LANES) {
+        silu_of(F32x4::load(value)).store(value);
+    }
+}
+
+/// `values * SiLU(gates)`; all are as long as each other, a multiple of four.
+#[inline(never)]
+fn gate(values: &[f32], gates: &[f32], out: &mut [f32]) {
+    for ((value, gate), out) in values.chunks_exact(LANES).zip(gates.chunks_exact(LANES)).zip(out.chunks_exact_mut(LANES)) {
+        (F32x4::load(value) * silu_of(F32x4::load(gate))).store(out);
     }
 }

@@ -2,6 +2,9 @@
 //! few rows; a beat network's graphs as one step each. A graph without such parts stays as it is.
 
 mod attention;
+mod band_encoder;
+mod band_head;
+mod band_split;
 mod dilated;
 mod feed_forward;
 mod operator;
@@ -18,3 +21,5 @@ pub(super) use whole::{Ready, Whole};
 const DOMAIN: &str = "otolith";
 const FEED_FORWARD: &str = "OtolithFeedForward";
 const ATTENTION: &str = "OtolithAttention";
+const BAND_ENCODER: &str = "OtolithBandEncoder";
+const BAND_HEAD: &str = "OtolithBandHead";

@@ -7,6 +7,7 @@ use tract_onnx::tract_core::ops::Cost;
 use tract_onnx::tract_hir::internal::{Expansion, InferenceOp, InferenceResult, Solver, TensorProxy, expand};
 
 use super::attention::{Attention, Rotary};
+use super::band_split;
 use super::feed_forward::FeedForward;
 use super::tile::Shape;
 use super::{ATTENTION, FEED_FORWARD};
@@ -15,6 +16,7 @@ use super::{ATTENTION, FEED_FORWARD};
 pub fn register(framework: &mut Onnx) {
     framework.op_register.insert(FEED_FORWARD, read);
     framework.op_register.insert(ATTENTION, read);
+    band_split::register(framework);
 }
 
 type Read = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
@@ -102,17 +104,17 @@ impl Part {
         let (groups, epsilon) = (self.groups, f32::from_bits(self.epsilon_bits));
         let features = shape.features;
         ensure!(
-            groups > 0 && features.is_multiple_of(groups) && features.is_multiple_of(4) && shape.bands > 0,
-            "features do not make up groups"
+            groups > 0 && features > 0 && features.is_multiple_of(groups) && features.is_multiple_of(4) && shape.plane() > 0,
+            "features do not make up groups, or there is nothing to work on"
         );
         match (self.kind, inputs) {
             (Kind::FeedForwardOverTime | Kind::FeedForwardOverBands, &[x, gain, widen, widen_bias, narrow, narrow_bias]) => {
                 let width = widen_bias.len() / 2;
-                let taps = narrow.len() / (features * width).max(1);
+                let taps = (narrow.len() / features).checked_div(width).unwrap_or(0);
                 let fits = width.is_multiple_of(2)
                     && (1..=8).contains(&taps)
                     && (gain.len(), narrow_bias.len()) == (features, features)
-                    && widen.len() == 2 * width * features * taps
+                    && Some(widen.len()) == narrow.len().checked_mul(2)
                     && narrow.len() == width * features * taps;
                 ensure!(fits, "the weights of a feed-forward part do not belong together");
                 let part = FeedForward { gain, groups, epsilon, taps, widen: (widen, widen_bias), narrow: (narrow, narrow_bias) };

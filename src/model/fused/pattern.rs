@@ -4,15 +4,19 @@ use std::collections::HashMap;
 
 use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, attribute_proto::AttributeType};
 
-use super::{ATTENTION, DOMAIN, FEED_FORWARD};
+use super::{ATTENTION, BAND_ENCODER, BAND_HEAD, DOMAIN, FEED_FORWARD};
 
 /// Replaces the last node of each part by one that computes the whole part. What then is read no more stays in the graph, and is dropped
 /// with the rest of what no output needs.
 pub fn fuse(graph: &mut GraphProto) {
     let found: Vec<(usize, NodeProto)> = {
         let view = View::new(graph);
-        let sums = graph.node.iter().enumerate().filter(|(_, node)| node.op_type == "Add");
-        sums.filter_map(|(place, node)| Some((place, view.feed_forward(node).or_else(|| view.attention(node))?))).collect()
+        let last = |node: &'_ NodeProto| match node.op_type.as_str() {
+            "Add" => view.feed_forward(node).or_else(|| view.attention(node)),
+            "Transpose" => view.band_split(node),
+            _ => None,
+        };
+        graph.node.iter().enumerate().filter_map(|(place, node)| Some((place, last(node)?))).collect()
     };
     for (place, node) in found {
         if let Some(old) = graph.node.get_mut(place) {
@@ -36,6 +40,19 @@ struct Norm<'a> {
     gain: &'a str,
     groups: i64,
     epsilon: f32,
+}
+
+/// One band at an end of a band-split network.
+struct Band<'a> {
+    x: &'a str,
+    /// What tells the bands apart, and which this is.
+    split: &'a NodeProto,
+    place: usize,
+    /// Of the output, and how much of its last axis is this band's.
+    channels: i64,
+    width: i64,
+    epsilon: f32,
+    weights: Vec<&'a str>,
 }
 
 impl<'a> View<'a> {
@@ -93,14 +110,25 @@ impl<'a> View<'a> {
         (attribute(node, "perm")?.ints == order).then(|| Self::inputs::<1>(node))?.map(|[from]| from)
     }
 
-    /// What `tensor` is a part of, by an even split of so many parts along `axis`, and which part.
-    fn part(&self, tensor: &str, axis: i64, parts: usize) -> Option<(&'a str, usize)> {
+    /// The split along `axis` that `tensor` is a piece of, and which piece.
+    fn piece(&self, tensor: &str, axis: i64) -> Option<(&'a NodeProto, usize)> {
         let node = self.made(tensor, "Split")?;
+        let place = node.output.iter().position(|output| output == tensor)?;
+        (attribute(node, "axis")?.i == axis).then_some((node, place))
+    }
+
+    /// Whether a weight is a vector of this length along the last axis.
+    fn is_vector(&self, weight: &str, length: i64) -> bool {
+        self.sizes.get(weight).is_some_and(|size| size.last() == Some(&length) && size.iter().product::<i64>() == length)
+    }
+
+    /// The same of an even split into so many parts.
+    fn part(&self, tensor: &str, axis: i64, parts: usize) -> Option<(&'a str, usize)> {
+        let (node, place) = self.piece(tensor, axis)?;
         let [from, lengths] = Self::inputs(node)?;
         let lengths = self.integers.get(lengths)?;
         let is_even = lengths.len() == parts && lengths.iter().all(|length| Some(length) == lengths.first());
-        let place = node.output.iter().position(|output| output == tensor)?;
-        (is_even && node.output.len() == parts && attribute(node, "axis")?.i == axis).then_some((from, place))
+        (is_even && node.output.len() == parts).then_some((from, place))
     }
 
     /// A convolution without stride, dilation or groups: its input, weight, bias and padding.
@@ -122,17 +150,107 @@ impl<'a> View<'a> {
         let [flat, gain] = Self::inputs(self.made(tensor, "Mul")?)?;
         let (divided, _) = self.reshaped(flat)?;
         let [grouped, root] = Self::inputs(self.made(divided, "Div")?)?;
+        let epsilon = self.root_mean_square(root, grouped, 1)?;
+        let (x, shape) = self.reshaped(grouped)?;
+        let &[groups, of_group, -1, _] = shape else { return None };
+        let features: i64 = self.sizes.get(gain)?.iter().product();
+        (groups * of_group == features).then_some(Norm { x, gain, groups, epsilon })
+    }
+
+    /// Epsilon, if `root` is the root of `x`'s mean square over `axis` and of it.
+    fn root_mean_square(&self, root: &str, x: &str, axis: i64) -> Option<f32> {
         let [sum] = Self::inputs(self.made(root, "Sqrt")?)?;
         let [mean, epsilon] = Self::inputs(self.made(sum, "Add")?)?;
         let mean = self.made(mean, "ReduceMean")?;
         let [square] = Self::inputs(mean)?;
-        let over_features = attribute(mean, "axes")?.ints == [1] && attribute(mean, "keepdims").is_none_or(|keep| keep.i == 1);
-        let [a, b] = Self::inputs(self.made(square, "Mul")?)?;
-        let (x, shape) = self.reshaped(grouped)?;
-        let &[groups, of_group, -1, _] = shape else { return None };
-        let epsilon = *self.scalars.get(epsilon)?;
-        let features: i64 = self.sizes.get(gain)?.iter().product();
-        (over_features && a == grouped && b == grouped && groups * of_group == features).then_some(Norm { x, gain, groups, epsilon })
+        let keeps_axis = attribute(mean, "axes")?.ints == [axis] && attribute(mean, "keepdims").is_none_or(|keep| keep.i == 1);
+        let factors = Self::inputs(self.made(square, "Mul")?)?;
+        (keeps_axis && factors == [x, x]).then(|| self.scalars.get(epsilon).copied())?
+    }
+
+    /// `x weights + bias`: x, weights and bias.
+    fn linear(&self, tensor: &str) -> Option<[&'a str; 3]> {
+        let [product, bias] = Self::inputs(self.made(tensor, "Add")?)?;
+        let [x, weights] = Self::inputs(self.made(product, "MatMul")?)?;
+        Some([x, weights, bias])
+    }
+
+    /// What is multiplied by its own sigmoid.
+    fn silu(&self, tensor: &str) -> Option<&'a str> {
+        Self::either(self.made(tensor, "Mul")?)?.into_iter().find_map(|[gate, sigmoid]| {
+            let [of] = Self::inputs(self.made(sigmoid, "Sigmoid")?)?;
+            (of == gate).then_some(gate)
+        })
+    }
+
+    /// The features of one band, `[1, frames, features, 1]`.
+    fn encoded_band(&self, tensor: &str) -> Option<Band<'a>> {
+        let (linear, &[1, -1, features, 1]) = self.reshaped(tensor)? else { return None };
+        let [gained, weights, bias] = self.linear(linear)?;
+        let (values, gain, epsilon) = self.gained(gained)?;
+        let (by_frame, &[1, -1, count]) = self.reshaped(values)? else { return None };
+        let (split, place) = self.piece(self.transposed(by_frame, &[0, 2, 1, 3])?, 3)?;
+        let fits = self.sizes.get(weights)? == &[count, features]
+            && features > 0
+            && features % 8 == 0
+            && self.is_vector(gain, count)
+            && self.is_vector(bias, features);
+        let (x, weights) = (split.input.first()?, vec![gain, weights, bias]);
+        fits.then_some(Band { x, split, place, channels: features, width: 1, epsilon, weights })
+    }
+
+    /// The masks of one band, `[1, frames, planes, width]`.
+    fn masked_band(&self, tensor: &str) -> Option<Band<'a>> {
+        let (masks, &[1, -1, planes, width]) = self.reshaped(tensor)? else { return None };
+        let [gated, output, output_bias] = self.linear(masks)?;
+        let [gained, hidden, hidden_bias] = self.linear(self.silu(gated)?)?;
+        let (values, gain, epsilon) = self.gained(gained)?;
+        let (part, &[1, -1, features]) = self.reshaped(values)? else { return None };
+        let (split, place) = self.piece(part, 2)?;
+        let x = self.transposed(split.input.first()?, &[0, 2, 3, 1])?;
+        let &[of, units] = &self.sizes.get(hidden)?[..] else { return None };
+        let fits = of == features
+            && units % 4 == 0
+            && width >= 8
+            && planes > 1
+            && self.sizes.get(output)? == &[units, planes * width]
+            && self.is_vector(gain, features)
+            && self.is_vector(hidden_bias, units)
+            && self.is_vector(output_bias, planes * width);
+        let weights = vec![gain, hidden, hidden_bias, output, output_bias];
+        fits.then_some(Band { x, split, place, channels: planes, width, epsilon, weights })
+    }
+
+    /// `values / root mean square over the last axis * gain`: values, gain and epsilon.
+    fn gained(&self, tensor: &str) -> Option<(&'a str, &'a str, f32)> {
+        let [divided, gain] = Self::inputs(self.made(tensor, "Mul")?)?;
+        let [values, root] = Self::inputs(self.made(divided, "Div")?)?;
+        Some((values, gain, self.root_mean_square(root, values, 2)?))
+    }
+
+    /// One end of a band-split network: all bands one after the other along the last axis, frames and channels exchanged.
+    fn band_split(&self, last: &'a NodeProto) -> Option<NodeProto> {
+        let [joined] = Self::inputs(last)?;
+        let joined = self.made(joined, "Concat").filter(|node| attribute(node, "axis").is_some_and(|axis| axis.i == 3))?;
+        if attribute(last, "perm")?.ints != [0, 2, 1, 3] {
+            return None;
+        }
+        let all = |band: &dyn Fn(&str) -> Option<Band<'a>>| joined.input.iter().map(|tensor| band(tensor)).collect::<Option<Vec<_>>>();
+        let (operator, bands) = match all(&|tensor| self.encoded_band(tensor)) {
+            Some(bands) => (BAND_ENCODER, bands),
+            None => (BAND_HEAD, all(&|tensor| self.masked_band(tensor))?),
+        };
+        let first = bands.first()?;
+        let (x, channels, epsilon) = (first.x, first.channels, first.epsilon);
+        let is_whole = bands.iter().enumerate().all(|(place, band)| {
+            std::ptr::eq(band.split, first.split)
+                && (band.x, band.place) == (x, place)
+                && (band.channels, band.epsilon.to_bits()) == (channels, epsilon.to_bits())
+        });
+        let columns = bands.iter().map(|band| band.width).sum();
+        let input = std::iter::once(x).chain(bands.iter().flat_map(|band| band.weights.iter().copied())).map(str::to_owned).collect();
+        let attribute = vec![integer("channels", channels), integer("columns", columns), float("epsilon", epsilon)];
+        (is_whole && first.split.output.len() == bands.len()).then(|| replacement(operator, last, input, attribute))
     }
 
     /// The other input of a sum with `x`.
@@ -144,14 +262,7 @@ impl<'a> View<'a> {
         self.change(sum)?.find_map(|(x, change)| {
             let (gated, narrow, narrow_bias, after) = self.convolved(change)?;
             let gated = self.made(gated, "Mul")?;
-            let (value, gate) = Self::either(gated)?.into_iter().find_map(|[value, silu]| {
-                let silu = self.made(silu, "Mul")?;
-                let [gate] = Self::either(silu)?.into_iter().find_map(|[gate, sigmoid]| {
-                    let [of] = Self::inputs(self.made(sigmoid, "Sigmoid")?)?;
-                    (of == gate).then_some([gate])
-                })?;
-                Some((value, gate))
-            })?;
+            let (value, gate) = Self::either(gated)?.into_iter().find_map(|[value, silu]| Some((value, self.silu(silu)?)))?;
             let ((widened, 0), (same, 1)) = (self.part(value, 1, 2)?, self.part(gate, 1, 2)?) else { return None };
             let (normed, widen, widen_bias, before) = self.convolved(widened).filter(|_| widened == same)?;
             let norm = self.normalised(normed).filter(|norm| norm.x == x)?;
@@ -250,14 +361,24 @@ fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> 
     node.attribute.iter().find(|attribute| attribute.name == name)
 }
 
+fn integer(name: &str, i: i64) -> AttributeProto {
+    AttributeProto { name: name.into(), r#type: AttributeType::Int as i32, i, ..AttributeProto::default() }
+}
+
+fn float(name: &str, f: f32) -> AttributeProto {
+    AttributeProto { name: name.into(), r#type: AttributeType::Float as i32, f, ..AttributeProto::default() }
+}
+
 fn part(operator: &str, last: &NodeProto, inputs: &[&str], over_time: bool, norm: &Norm<'_>, heads: Option<i64>) -> NodeProto {
-    let integer = |name: &str, i| AttributeProto { name: name.into(), r#type: AttributeType::Int as i32, i, ..AttributeProto::default() };
-    let epsilon =
-        AttributeProto { name: "epsilon".into(), r#type: AttributeType::Float as i32, f: norm.epsilon, ..AttributeProto::default() };
-    let mut attribute = vec![integer("over_time", over_time.into()), integer("groups", norm.groups), epsilon];
+    let mut attribute = vec![integer("over_time", over_time.into()), integer("groups", norm.groups), float("epsilon", norm.epsilon)];
     attribute.extend(heads.map(|heads| integer("heads", heads)));
+    replacement(operator, last, inputs.iter().map(|input| (*input).to_owned()).collect(), attribute)
+}
+
+/// A node of ours in the place of `last`.
+fn replacement(operator: &str, last: &NodeProto, input: Vec<String>, attribute: Vec<AttributeProto>) -> NodeProto {
     NodeProto {
-        input: inputs.iter().map(|input| (*input).to_owned()).collect(),
+        input,
         output: last.output.clone(),
         name: last.name.clone(),
         op_type: operator.into(),

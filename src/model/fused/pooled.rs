@@ -1,10 +1,11 @@
 //! A stack of convolutions over time and bands, each followed by pooling over bands and ELU, as one step.
 //!
-//! Twelve frames go through all layers at a time, so what lies between two layers is a few rows in the nearest cache, and pooling, bias and
+//! Eight frames go through all layers at a time, so what lies between two layers is a few rows in the nearest cache, and pooling, bias and
 //! ELU (which commute, ELU being monotone) are done on a third of the values.
 
 use super::whole::Convolution;
-use crate::dsp::lanes::{COLUMNS, F32x4, LANES, ROWS, Taps, gathered, pack};
+use crate::dsp::lanes::{F32x4, LANES};
+use crate::dsp::products::{COLUMNS, ROWS, Taps, gathered, pack};
 
 /// One convolution, its pooling and its ELU.
 #[derive(Debug, Clone)]
@@ -38,7 +39,7 @@ struct Prepared {
 }
 
 impl Prepared {
-    /// Values from one band to the next: the frames kept, and the twelve new ones.
+    /// Values from one band to the next: the frames kept, and the eight new ones.
     fn row(&self) -> usize {
         self.history + COLUMNS
     }
@@ -123,7 +124,7 @@ impl PooledStack {
 }
 
 impl Prepared {
-    /// Twelve frames of `values` to rows of `row` values, from `offset` on.
+    /// Eight frames of `values` to rows of `row` values, from `offset` on.
     fn run(&self, values: &[f32], to: &mut [f32], row: usize, offset: usize) {
         let from = self.row();
         for (group, weights) in self.weights.chunks_exact(self.taps.len() * ROWS).enumerate() {
