@@ -94,13 +94,14 @@ impl EvalOp for End {
         };
         ensure!(channels > 0 && frames > 0 && columns > 0 && self.channels > 1, "an end of a band-split network has nothing to work on");
         let mut output = Tensor::zero::<f32>(&[1, self.channels, frames, self.columns])?;
-        let mut plain = output.try_as_plain_ram_mut()?;
-        let out = plain.as_slice_mut::<f32>()?;
-        let fits = match self.side {
-            Side::Encoder => self.encode(x, [channels, frames, columns], weights, out),
-            Side::Head => self.mask(x, Shape { features: channels, frames, bands: columns }, weights, out),
+        let fits = {
+            let mut plain = output.try_as_plain_ram_mut()?;
+            let out = plain.as_slice_mut::<f32>()?;
+            match self.side {
+                Side::Encoder => self.encode(x, [channels, frames, columns], weights, out),
+                Side::Head => self.mask(x, Shape { features: channels, frames, bands: columns }, weights, out),
+            }
         };
-        drop(plain);
         ensure!(fits.is_some(), "the weights of a band-split network's {:?} do not belong together", self.side);
         Ok(tvec![output.into_tvalue()])
     }
