@@ -36,6 +36,12 @@ function exchange(text, from, to) {
   return text.replace(from, () => to);
 }
 
+/** What workers do not need of a glue: they free by hand, and wasm takes a negative number for the address that it is. */
+const trimmed = (glue) =>
+  glue
+    .replace(/^if \(Symbol\.dispose\).*$/gm, "")
+    .replace(/^ +otolithKernels\.\w+\(.*$/gm, (call) => call.replaceAll(" >>> 0", ""));
+
 /** For esbuild: glue that starts from a compiled module only, as workers do, and one for both wasm files where that can be. */
 export const wasmGlue = {
   name: "wasm-glue",
@@ -49,7 +55,7 @@ export const wasmGlue = {
         const named = `Object.fromEntries(Object.entries(instance.exports).map(([name, value]) => [name.replace("${SUFFIX}", ""), value]))`;
         glue = exchange(glue, "wasm = instance.exports;", `wasm = ${named};`);
       }
-      return { contents: glue, loader: "js" };
+      return { contents: trimmed(glue), loader: "js" };
     });
   },
 };
