@@ -36,9 +36,16 @@ function exchange(text, from, to) {
   return text.replace(from, () => to);
 }
 
-/** What workers do not need of a glue: they free by hand, and wasm takes a negative number for the address that it is. */
+/**
+ * What workers do not need of a glue: they free by hand, every engine of `target` has FinalizationRegistry and encodeInto, and wasm takes a negative number
+ * for the address that it is.
+ */
 const trimmed = (glue) =>
-  glue.replace(/^if \(Symbol\.dispose\).*$/gm, "").replace(/^ +otolithKernels\.\w+\(.*$/gm, (call) => call.replaceAll(" >>> 0", ""));
+  glue
+    .replace(/^if \(Symbol\.dispose\).*$/gm, "")
+    .replace(/^if \(!\('encodeInto' in cachedTextEncoder\)\) \{[\s\S]*?^\}\n/m, "")
+    .replace(/\(typeof FinalizationRegistry === 'undefined'\)\s*\? \{.*\}\s*: new/g, "new")
+    .replace(/^ +otolithKernels\.\w+\(.*$/gm, (call) => call.replaceAll(" >>> 0", ""));
 
 /** For esbuild: glue that starts from a compiled module only, as workers do, and one for both wasm files where that can be. */
 export const wasmGlue = {
