@@ -9,15 +9,6 @@ export interface SourceStart {
   duration: number;
 }
 
-interface TraceEvent {
-  name: string;
-  pid: number;
-  tid: number;
-  /** Processor time in microseconds. */
-  tdur?: number;
-  args?: { name?: string };
-}
-
 /** What is watched in the page besides what it shows. */
 interface Watched {
   starts: SourceStart[];
@@ -178,25 +169,6 @@ export class StudioPage {
   /** All that was watched so far. */
   async watched(): Promise<Watched> {
     return this.page.evaluate(() => (globalThis as unknown as { watched: Watched }).watched);
-  }
-
-  /** Milliseconds of processor time of every task that the page's main thread ran during `visit`. */
-  async mainThreadTasks(visit: () => Promise<void>): Promise<number[]> {
-    const browser = this.page.context().browser();
-    if (!browser) throw new Error("tracing needs the browser");
-    await browser.startTracing(this.page, { categories: ["devtools.timeline", "disabled-by-default-devtools.timeline"] });
-    await visit();
-    const { traceEvents } = JSON.parse((await browser.stopTracing()).toString()) as { traceEvents: TraceEvent[] };
-    const threadOf = ({ pid, tid }: TraceEvent) => `${pid} ${tid}`;
-    // Of several renderers the page's is the one that ran its script.
-    const scripted = new Set(traceEvents.filter(({ name }) => name === "FunctionCall").map(threadOf));
-    const isMain = ({ name, args }: TraceEvent) => name === "thread_name" && args?.name === "CrRendererMain";
-    const main = traceEvents
-      .filter(isMain)
-      .map(threadOf)
-      .find((thread) => scripted.has(thread));
-    const tasks = traceEvents.filter((event) => event.name === "RunTask" && threadOf(event) === main);
-    return tasks.map(({ tdur }) => (tdur ?? Number.NaN) / 1000).filter((duration) => !Number.isNaN(duration));
   }
 
   /** Kills the worker that is next asked for `method`, by a panic inside wasm while it is at that work. */

