@@ -163,3 +163,46 @@ impl TypedOp for End {
         Ok(tvec!((Cost::FMA(f32::datum_type()), products * &x.shape[2])))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{End, Shape, Side};
+
+    const FRAMES: usize = 5;
+
+    /// Whether an end with weights of these lengths runs; see the test of the other parts.
+    fn runs(end: &End, x: [usize; 2], weights: &[usize]) -> bool {
+        let [channels, columns] = x;
+        let x = vec![0.5; channels * FRAMES * columns];
+        let weights: Vec<Vec<f32>> = weights.iter().map(|length| vec![0.1; *length]).collect();
+        let weights: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
+        let mut out = vec![f32::NAN; end.channels * FRAMES * end.columns];
+        let fits = match end.side {
+            Side::Encoder => end.encode(&x, [channels, FRAMES, columns], &weights, &mut out),
+            Side::Head => end.mask(&x, Shape { features: channels, frames: FRAMES, bands: columns }, &weights, &mut out),
+        };
+        assert!(fits.is_none() || out.iter().all(|value| value.is_finite()), "{weights:?}");
+        fits.is_some()
+    }
+
+    #[test]
+    fn weights_that_do_not_belong_together_are_refused() {
+        let end = |side, channels, columns| End { side, channels, columns, epsilon_bits: 1e-5_f32.to_bits() };
+        // Two planes of 3 and 4 bins to eight features; eight features to two planes of 8 and 9 bins.
+        let encoder = (end(Side::Encoder, 8, 2), [2, 7], vec![6, 6 * 8, 8, 8, 8 * 8, 8]);
+        let head = (end(Side::Head, 2, 17), [8, 2], vec![8, 8 * 4, 4, 4 * 16, 16, 8, 8 * 4, 4, 4 * 18, 18]);
+        for (end, x, lengths) in [encoder, head] {
+            assert!(runs(&end, x, &lengths));
+            assert!(!runs(&end, x, &lengths[..lengths.len() - 1]) && !runs(&end, x, &lengths[..lengths.len() / 2]) && !runs(&end, x, &[]));
+            assert!(!runs(&end, [x[0], x[1] + 1], &lengths) && !runs(&end, [x[0] + 1, x[1]], &lengths));
+            assert!(!runs(&End { columns: end.columns + 1, ..end.clone() }, x, &lengths));
+            assert!(!runs(&End { channels: end.channels + 1, ..end.clone() }, x, &lengths));
+            for place in 0..lengths.len() {
+                for wrong in [0, lengths[place] - 1, lengths[place] + 1, lengths[place] / 2, lengths[place] * 2] {
+                    let wrong: Vec<_> = lengths.iter().enumerate().map(|(n, own)| if n == place { wrong } else { *own }).collect();
+                    assert!(!runs(&end, x, &wrong), "{:?}: weights of {wrong:?}", end.side);
+                }
+            }
+        }
+    }
+}

@@ -89,8 +89,8 @@ impl EvalOp for Part {
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let views = inputs.iter().map(|input| input.try_as_plain_ram()).collect::<TractResult<TVec<_>>>()?;
         let slices = views.iter().map(|view| view.as_slice::<f32>()).collect::<TractResult<TVec<_>>>()?;
-        let (Some(x), &[_, features, frames, bands]) = (inputs.first(), inputs.first().map_or(&[][..], |x| x.shape())) else {
-            bail!("a fused part needs an input of four axes");
+        let (Some(x), &[1, features, frames, bands]) = (inputs.first(), inputs.first().map_or(&[][..], |x| x.shape())) else {
+            bail!("a fused part needs an input of four axes, the first of length 1");
         };
         let shape = Shape { features, frames, bands };
         let mut output = Tensor::zero::<f32>(x.shape())?;
@@ -112,6 +112,7 @@ impl Part {
                 let width = widen_bias.len() / 2;
                 let taps = (narrow.len() / features).checked_div(width).unwrap_or(0);
                 let fits = width.is_multiple_of(2)
+                    && widen_bias.len() == 2 * width
                     && (1..=8).contains(&taps)
                     && (gain.len(), narrow_bias.len()) == (features, features)
                     && Some(widen.len()) == narrow.len().checked_mul(2)
@@ -171,5 +172,56 @@ impl TypedOp for Part {
             _ => 0.to_dim(),
         };
         Ok(tvec!((Cost::FMA(f32::datum_type()), products + scores)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, Part, Shape};
+
+    const SHAPE: Shape = Shape { features: 8, frames: 5, bands: 3 };
+    const ATTENTION: [usize; 3] = [8, 3 * 8 * 8, 8 * 8];
+
+    /// Whether a part with inputs of these lengths runs. It must not panic in any case: where panics abort, that would end the worker.
+    fn runs(kind: Kind, groups: usize, lengths: &[usize]) -> bool {
+        let inputs: Vec<Vec<f32>> = lengths.iter().map(|length| vec![0.1; *length]).collect();
+        let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+        let mut out = vec![f32::NAN; SHAPE.features * SHAPE.plane()];
+        let result = Part { kind, groups, epsilon_bits: 1e-5_f32.to_bits() }.run(&inputs, SHAPE, &mut out);
+        assert!(result.is_err() || out.iter().all(|value| value.is_finite()), "{lengths:?}");
+        result.is_ok()
+    }
+
+    #[test]
+    fn weights_that_do_not_belong_together_are_refused() {
+        let (x, (width, taps)) = (SHAPE.features * SHAPE.plane(), (4, 3));
+        let feed_forward = vec![x, 8, 2 * width * 8 * taps, 2 * width, width * 8 * taps, 8];
+        let over_time = [&[x][..], &ATTENTION].concat();
+        let over_bands = [&over_time[..], &[4 * 4, 4 * 3, 4 * 3]].concat();
+        for (kind, lengths) in [
+            (Kind::FeedForwardOverTime, &feed_forward),
+            (Kind::FeedForwardOverBands, &feed_forward),
+            (Kind::AttentionOverTime { heads: 2 }, &over_time),
+            (Kind::AttentionOverBands { heads: 2 }, &over_bands),
+        ] {
+            assert!(runs(kind, 2, lengths));
+            assert!(!runs(kind, 0, lengths) && !runs(kind, 3, lengths) && !runs(kind, 2, &lengths[..lengths.len() - 1]), "{kind:?}");
+            for place in 1..lengths.len() {
+                let with =
+                    |length: usize| lengths.iter().enumerate().map(|(n, own)| if n == place { length } else { *own }).collect::<Vec<_>>();
+                for wrong in [0, lengths[place] - 1, lengths[place] + 1] {
+                    assert!(!runs(kind, 2, &with(wrong)), "{kind:?}: input {place} of length {wrong}");
+                }
+                // Of another size that may make sense: run or refused.
+                runs(kind, 2, &with(lengths[place] / 2));
+                runs(kind, 2, &with(lengths[place] * 2));
+            }
+        }
+        for heads in [0, 3, 8, 16, usize::MAX] {
+            assert!(
+                !runs(Kind::AttentionOverTime { heads }, 2, &over_time) && !runs(Kind::AttentionOverBands { heads }, 2, &over_bands),
+                "{heads}"
+            );
+        }
     }
 }

@@ -387,3 +387,91 @@ fn replacement(operator: &str, last: &NodeProto, input: Vec<String>, attribute: 
         ..NodeProto::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tract_onnx::pb::{GraphProto, NodeProto};
+    use tract_onnx::prelude::Framework;
+
+    use super::super::DOMAIN;
+    use super::{fuse, integer};
+
+    /// The graph of the smallest separator that is shipped.
+    fn shipped() -> GraphProto {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/models/");
+        let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        let file = files.into_iter().find(|file| file.to_string_lossy().contains("separator-2-lite")).unwrap();
+        let bytes = std::fs::read(file).unwrap();
+        tract_onnx::onnx().proto_model_for_read(&mut &bytes[..]).unwrap().graph.unwrap()
+    }
+
+    fn parts(mut graph: GraphProto) -> usize {
+        fuse(&mut graph);
+        graph.node.iter().filter(|node| node.domain == DOMAIN).count()
+    }
+
+    fn set(node: &mut NodeProto, name: &str, ints: &[i64], i: i64) {
+        node.attribute.retain(|attribute| attribute.name != name);
+        let mut attribute = integer(name, i);
+        attribute.ints = ints.to_vec();
+        node.attribute.push(attribute);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_part_stays_as_it_is() {
+        let graph = shipped();
+        let all = parts(graph.clone());
+        assert!(all > 18, "{all}");
+        type Change = fn(&mut NodeProto);
+        let changes: [(&str, Change); 17] = [
+            ("Softmax", |node| set(node, "axis", &[], 1)),
+            ("ReduceMean", |node| set(node, "axes", &[3], 0)),
+            ("ReduceMean", |node| set(node, "keepdims", &[], 0)),
+            ("Sqrt", |node| node.op_type = "Exp".into()),
+            ("Div", |node| node.input.swap(0, 1)),
+            ("Sigmoid", |node| node.op_type = "Tanh".into()),
+            ("Sigmoid", |node| node.input[0].clone_from(&node.output[0])),
+            ("Transpose", |node| set(node, "perm", &[3, 2, 1, 0], 0)),
+            ("Split", |node| set(node, "axis", &[], 0)),
+            ("Split", |node| node.output.swap(0, 1)),
+            ("Concat", |node| set(node, "axis", &[], 2)),
+            ("Concat", |node| node.input.swap(0, 1)),
+            ("Conv", |node| set(node, "pads", &[1, 1, 1, 1], 0)),
+            ("Conv", |node| set(node, "dilations", &[2, 2], 0)),
+            ("Reshape", |node| node.input[1] = "nothing".into()),
+            ("MatMul", |node| node.input.swap(0, 1)),
+            ("MatMul", |node| node.domain = "another".into()),
+        ];
+        for (operator, change) in changes {
+            let places: Vec<usize> = (0..graph.node.len()).filter(|place| graph.node[*place].op_type == operator).collect();
+            for place in [places[0], places[places.len() / 2], places[places.len() - 1]] {
+                let mut other = graph.clone();
+                change(&mut other.node[place]);
+                let found = parts(other);
+                assert!(found < all, "{operator} {} with {:?}: {found} parts", graph.node[place].name, graph.node[place].attribute);
+            }
+        }
+    }
+
+    #[test]
+    fn bands_of_two_splits_are_not_one_end() {
+        let graph = shipped();
+        let ends = |graph: &GraphProto| {
+            let mut graph = graph.clone();
+            fuse(&mut graph);
+            graph.node.iter().filter(|node| node.op_type.starts_with("OtolithBand")).count()
+        };
+        assert_eq!(ends(&graph), 2);
+        // Every split once more, and what read its last piece reads the copy's.
+        let mut other = graph.clone();
+        for split in graph.node.iter().filter(|node| node.op_type == "Split" && node.output.len() > 3) {
+            let mut copy = split.clone();
+            copy.output.iter_mut().for_each(|output| output.push_str("_again"));
+            let (old, new) = (split.output.last().unwrap(), copy.output.last().unwrap().clone());
+            let readers = other.node.iter_mut().flat_map(|node| &mut node.input).filter(|input| *input == old);
+            readers.for_each(|input| input.clone_from(&new));
+            other.node.push(copy);
+        }
+        assert_eq!(ends(&other), 0);
+    }
+}
