@@ -12,7 +12,7 @@ import torch
 from tools.corpus.mix import load_recipe
 
 
-def provenance(checkpoint: dict, entry: dict, evaluation: dict, notes: list[str], first_seed: int) -> dict:
+def provenance(checkpoint: dict, entry: dict, evaluation: dict, notes: list[str]) -> dict:
     """Recipe, seeds, versions, exposure and loss curve of the checkpoint, with the evaluation's summary and the model's rows."""
     recipe = load_recipe()
     return {
@@ -20,8 +20,8 @@ def provenance(checkpoint: dict, entry: dict, evaluation: dict, notes: list[str]
         "architecture": {"family": "band-split TF-Locoformer", "size": checkpoint["size"]},
         "training": {
             "recipe": checkpoint["recipe"], "songs": checkpoint["songs"],
-            "song_seeds": [first_seed, first_seed + checkpoint["songs"] - 1],
-            "started_from": checkpoint.get("started_from"), "song_digest": checkpoint["song_digest"], "seed": checkpoint["seed"], "steps": checkpoint["step"],
+            "song_seeds": checkpoint["song_seeds"], "started_from": checkpoint.get("started_from"), "seed": checkpoint["seed"],
+            "steps": checkpoint["step"],
             "audio_hours": round(checkpoint["audio_hours"], 3), "skipped_steps": checkpoint["progress"]["skipped"],
             "plan": checkpoint["plan"], "versions": checkpoint["versions"], "device": "cpu",
             "notes": notes, "loss_curve": [list(row) for row in checkpoint["progress"]["losses"]],
@@ -51,12 +51,11 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path, default=Path("models/manifest.json"))
     parser.add_argument("--model", required=True)
     parser.add_argument("--evaluation", type=Path, required=True, help="JSON of tools.evaluate_separation")
-    parser.add_argument("--first-seed", type=int, default=0, help="of the songs, whose seeds follow each other")
     parser.add_argument("--note", action="append", default=[], help="what the numbers do not tell; may be repeated")
     options = parser.parse_args()
     entry = next(e for e in json.loads(options.manifest.read_text())["models"] if e["name"] == options.model)
     checkpoint = torch.load(options.checkpoint, map_location="cpu", weights_only=True)
-    record = provenance(checkpoint, entry, json.loads(options.evaluation.read_text()), options.note, options.first_seed)
+    record = provenance(checkpoint, entry, json.loads(options.evaluation.read_text()), options.note)
     target = options.manifest.parent / entry["provenance"]["metrics"]
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(rounded(record), indent=1) + "\n")

@@ -9,6 +9,7 @@ from torch import nn
 
 from tools.train.augment import Examples, Song, stem_groups
 from tools.train.loop import Plan, Training, learning_rate
+from tools.train.separator import ranges
 
 
 def toy(seed: int = 1, steps: int = 40, spoil: tuple[int, ...] = ()) -> Training:
@@ -121,3 +122,8 @@ def test_several_loaders_change_nothing():
     together.run(40, None, None, ignore)
     for name, value in alone.ema.items():
         assert torch.equal(value, together.ema[name])
+
+
+def test_a_record_names_the_songs_by_ranges_of_seeds():
+    assert ranges([3, 4, 5, 9, 11, 12]) == [[3, 5], [9, 9], [11, 12]]
+    assert ranges([]) == []

@@ -23,6 +23,10 @@ class Song:
     scale: float
     audio: np.ndarray
 
+    @property
+    def seed(self) -> int:
+        return int(self.path.stem)
+
     @staticmethod
     def open(description: Path) -> "Song":
         scale = json.loads(description.read_text())["scale_of_integers"]

@@ -7,7 +7,6 @@
 weights in any case; `--steps` repeats a run exactly.
 """
 
-import hashlib
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -56,16 +55,24 @@ def build(
     torch.manual_seed(plan.seed)
     examples = Examples(open_songs(songs), size.stems, plan.seed)
     recipe = load_recipe()["name"]
-    names = "\n".join(song.path.stem for song in examples.songs)
-    description = {
-        "size": size.to_dict(), "recipe": recipe, "songs": len(examples.songs),
-        "song_digest": hashlib.sha256(names.encode()).hexdigest(),
-    }
+    seeds = [song.seed for song in examples.songs]
+    description = {"size": size.to_dict(), "recipe": recipe, "songs": len(seeds), "song_seeds": ranges(seeds)}
 
     def batch_of(step: int, count: int, seconds: float) -> torch.Tensor:
         return examples.batch(step, count, whole_hops(seconds)).to(device)
 
     return Training(BandSplitLocoformer(size).to(device), plan, batch_of, LossOf(mixed, compiled), description)
+
+
+def ranges(seeds: list[int]) -> list[list[int]]:
+    """Increasing seeds as ranges, the last of each included."""
+    found: list[list[int]] = []
+    for seed in seeds:
+        if found and seed == found[-1][1] + 1:
+            found[-1][1] = seed
+        else:
+            found.append([seed, seed])
+    return found
 
 
 def starting_weights(model: Path, its_size: NetworkSize, size: NetworkSize) -> dict[str, torch.Tensor]:
