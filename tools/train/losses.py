@@ -25,7 +25,7 @@ SILENT_SHARE = 1e-5
 SILENT_WEIGHT = 0.4
 """What leaks into a silent stem counts less than the quality of one that sounds."""
 BAND_WEIGHT = 0.5
-GROUPED_WEIGHT = 0.6
+GROUPED_WEIGHT = 1.0
 """Of vocals against everything else, beside the mean over the stems."""
 CONSISTENCY_FLOOR = 1e-8
 
