@@ -96,8 +96,11 @@ export class CostBook {
 
 const MIB = 1024 ** 2;
 const SPEED_BYTES = 8 * MIB;
-/** Digested bytes that take as long as 10^9 multiplications and additions of a network: 36 MiB of separator-2, 38 of separator-5, 48 of the lite one (`benches/estimate.mjs`). */
-const DIGESTED_PER_GMAC = 40 * MIB;
+/**
+ * Digested bytes that take as long as 10^9 multiplications and additions of a network: 15 to 32 MiB of separator-2, 16 to 38 of separator-5,
+ * 23 to 53 of the lite one, with relaxed SIMD and without (`benches/estimate.mjs`, five runs on a machine with neighbours).
+ */
+const DIGESTED_PER_GMAC = 28 * MIB;
 /** 10^9 multiplications and additions for a second of sound, counted in the exported graphs. */
 const GMAC_PER_SECOND: Readonly<Record<string, number>> = { "separator-2-lite": 0.52, "separator-2": 1.32, "separator-5": 1.38 };
 
