@@ -2,8 +2,8 @@
 //
 //   node benches/browser/main-thread.mjs [--rounds N] [--json FILE]
 //
-// A task's wall time also holds what other programs took from it, so both that and its processor time are given; playground.md asks for
-// no task over 50 ms. Beside each task stand the parts of it that took the most. Needs a build (npm start -- --no-serve) and Chromium.
+// A task's wall time also holds what other programs took from it, so both that and its processor time are given; visitors notice tasks
+// from 50 ms on. Beside each task stand the parts of it that took the most. Needs a build (npm start -- --no-serve) and Chromium.
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
