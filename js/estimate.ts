@@ -97,8 +97,8 @@ export class CostBook {
 const MIB = 1024 ** 2;
 const SPEED_BYTES = 8 * MIB;
 /**
- * Digested bytes that take as long as 10^9 multiplications and additions of a network: 15 to 32 MiB of separator-2, 16 to 38 of separator-5,
- * 23 to 53 of the lite one, with relaxed SIMD and without (`benches/estimate.mjs`, five runs on a machine with neighbours).
+ * Digested bytes that take as long as 10^9 multiplications and additions of a network: 15 to 40 MiB of separator-2, 16 to 39 of separator-5,
+ * 18 to 53 of the lite one, with relaxed SIMD and without (`benches/estimate.mjs`, eleven runs on a machine with neighbours).
  */
 const DIGESTED_PER_GMAC = 28 * MIB;
 /** 10^9 multiplications and additions for a second of sound, counted in the exported graphs. */

@@ -127,16 +127,17 @@ def summarise(rows: dict) -> dict:
     return summary
 
 
-def compare(rows: dict, first: str, second: str) -> dict[str, dict[str, float]]:
-    """Wilcoxon signed-rank test of uSDR between two methods over the songs both have, per stem."""
+def compare(first: dict, second: dict, measure: str = "usdr") -> dict[str, dict[str, float]]:
+    """Wilcoxon signed-rank test of a measure between two methods' rows by stem, over the songs both have it for."""
     answer = {}
-    for stem in rows[first]:
-        pairs = [
-            (rows[first][stem][song]["usdr"], values["usdr"]) for song, values in rows[second][stem].items() if "usdr" in values
-        ]
-        difference = np.array([a - b for a, b in pairs])
+    for stem in (stem for stem in first if stem in second):
+        both = [song for song, values in first[stem].items() if measure in values and measure in second[stem].get(song, {})]
+        pairs = np.array([(first[stem][song][measure], second[stem][song][measure]) for song in both]).reshape(-1, 2)
+        difference = pairs[:, 0] - pairs[:, 1]
         if len(difference) >= 6 and np.any(difference):
-            answer[stem] = {"median_difference": round(float(np.median(difference)), 3), "p": float(stats.wilcoxon(difference).pvalue)}
+            medians = [round(float(value), 3) for value in (*np.median(pairs, axis=0), np.median(difference))]
+            answer[stem] = dict(zip(("first", "second", "median_difference"), medians))
+            answer[stem] |= {"p": float(stats.wilcoxon(difference).pvalue), "songs": len(both)}
     return answer
 
 
@@ -175,7 +176,7 @@ def main() -> int:
     report = {
         "model": options.model, "model_version": pipeline.entry["model_version"], "songs": len(songs) - len(skipped),
         "pipeline": "command line" if options.command else "numpy restatement", "summary": summary,
-        "against_mix": compare(rows, options.model, "mix"), "against_centre_mask": compare(rows, options.model, "centre mask"),
+        "against_mix": compare(rows[options.model], rows["mix"]), "against_centre_mask": compare(rows[options.model], rows["centre mask"]),
         "rows": rows,
     }
     if options.json:

@@ -281,20 +281,26 @@ pub(super) fn guard<T>(name: &str, work: impl FnOnce() -> std::result::Result<T,
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use tract_onnx::prelude::{Datum, DatumType, f16};
     use tract_onnx::tract_core::ops::cast::Cast;
 
     use super::{Model, Plan, Stage, slice_length, slice_starts};
-    use crate::model::Manifest;
+    use crate::model::{Entry, Manifest};
 
-    #[test]
-    fn half_precision_weights_are_cast_once_at_load_and_never_in_a_run() {
+    /// Shipped separators with their bytes.
+    pub fn shipped() -> Vec<(Entry, Vec<u8>)> {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/models/");
         let json = std::fs::read_to_string(format!("{folder}manifest.json")).unwrap();
         let manifest = Manifest::parse(&json, env!("CARGO_PKG_VERSION")).unwrap();
-        for entry in manifest.models.into_iter().filter(|entry| entry.kind == "separator") {
-            let bytes = std::fs::read(format!("{folder}{}", entry.file.as_ref().unwrap())).unwrap();
+        let read = |entry: &Entry| std::fs::read(format!("{folder}{}", entry.file.as_ref().unwrap())).unwrap();
+        let separators = manifest.models.into_iter().filter(|entry| entry.kind == "separator");
+        separators.map(|entry| (entry.clone(), read(&entry))).collect()
+    }
+
+    #[test]
+    fn half_precision_weights_are_cast_once_at_load_and_never_in_a_run() {
+        for (entry, bytes) in shipped() {
             let mut model = Model::load(&entry, &bytes).unwrap();
             let plans = model.plans(65).unwrap();
             for Plan { runnable, .. } in [Some(&plans.body), plans.head.as_ref().map(|(_, head)| head)].into_iter().flatten() {
@@ -310,11 +316,7 @@ mod tests {
 
     #[test]
     fn every_part_of_our_networks_is_found_and_fused() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/models/");
-        let json = std::fs::read_to_string(format!("{folder}manifest.json")).unwrap();
-        let manifest = Manifest::parse(&json, env!("CARGO_PKG_VERSION")).unwrap();
-        for entry in manifest.models.into_iter().filter(|entry| entry.kind == "separator") {
-            let bytes = std::fs::read(format!("{folder}{}", entry.file.as_ref().unwrap())).unwrap();
+        for (entry, bytes) in shipped() {
             let model = Model::load(&entry, &bytes).unwrap();
             let names = |stage: &Stage| stage.model.nodes().iter().map(|node| node.op.name().into_owned()).collect::<Vec<_>>();
             let operators = names(&model.body);

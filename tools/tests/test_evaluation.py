@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tools.compare_separations import same_audio
 from tools.evaluate_separation import BadSong, centre_mask, compare, ideal_ratio_mask, read_song, summarise
 from tools.make_fixture_models import write as write_fixtures
 from tools.separation_metrics import leakage, measure, si_sdr, usdr
@@ -101,4 +102,15 @@ def test_summary_and_comparison():
         name: {"vocals": {f"song {i}": {"usdr": base + 0.1 * i} for i in range(10)}} for name, base in (("a", 3.0), ("b", 1.0))
     }
     assert summarise(rows)["a"]["vocals"]["usdr"]["median"] == pytest.approx(3.45)
-    assert compare(rows, "a", "b")["vocals"]["p"] < 0.01
+    found = compare(rows["a"], rows["b"])["vocals"]
+    assert found["p"] < 0.01 and found["songs"] == 10
+    assert (found["first"], found["second"], found["median_difference"]) == (3.45, 1.45, 2.0)
+    del rows["b"]["vocals"]["song 3"]
+    assert compare(rows["a"], rows["b"])["vocals"]["songs"] == 9
+    assert compare(rows["a"], rows["b"], "leakage") == {}
+
+
+def test_reports_of_other_songs_are_not_compared():
+    summary = {"mix": {"vocals": {"usdr": {"median": -4.113, "count": 25}}}}
+    other = {"mix": {"vocals": {"usdr": {"median": -3.825, "count": 25}}}}
+    assert same_audio(summary, summary) and not same_audio(summary, other) and not same_audio(summary, {"mix": {}})

@@ -395,13 +395,11 @@ mod tests {
 
     use super::super::DOMAIN;
     use super::{fuse, integer};
+    use crate::model::runtime::tests::shipped;
 
     /// The graph of the smallest separator that is shipped.
-    fn shipped() -> GraphProto {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/models/");
-        let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
-        let file = files.into_iter().find(|file| file.to_string_lossy().contains("separator-2-lite")).unwrap();
-        let bytes = std::fs::read(file).unwrap();
+    fn smallest() -> GraphProto {
+        let (_, bytes) = shipped().into_iter().min_by_key(|(_, bytes)| bytes.len()).unwrap();
         tract_onnx::onnx().proto_model_for_read(&mut &bytes[..]).unwrap().graph.unwrap()
     }
 
@@ -419,7 +417,7 @@ mod tests {
 
     #[test]
     fn what_only_looks_like_a_part_stays_as_it_is() {
-        let graph = shipped();
+        let graph = smallest();
         let all = parts(graph.clone());
         assert!(all > 18, "{all}");
         type Change = fn(&mut NodeProto);
@@ -455,7 +453,7 @@ mod tests {
 
     #[test]
     fn bands_of_two_splits_are_not_one_end() {
-        let graph = shipped();
+        let graph = smallest();
         let ends = |graph: &GraphProto| {
             let mut graph = graph.clone();
             fuse(&mut graph);
