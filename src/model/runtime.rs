@@ -281,7 +281,7 @@ pub(super) fn guard<T>(name: &str, work: impl FnOnce() -> std::result::Result<T,
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use tract_onnx::prelude::{Datum, DatumType, f16};
     use tract_onnx::tract_core::ops::cast::Cast;
 
